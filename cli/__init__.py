@@ -1,0 +1,1 @@
+"""What `./nvr` dispatches to: the operator's and the developer's commands."""

@@ -1,0 +1,1 @@
+"""The cloud side: the AWS SAM template and its functions."""

@@ -1,0 +1,1 @@
+"""Benchmarks and the fault lab; may start anything, and nothing imports it."""

@@ -1,0 +1,1 @@
+"""All tests: one folder per kind, the border of a room at a time."""
