@@ -1,0 +1,228 @@
+"""The documents of the device shadows: what a site and its cameras are configured to be.
+
+A document has a `schema` number. Unknown keys are faults, unless the document's schema is newer than this reader's:
+then they are ignored and named, because two releases meet in the field. All faults are reported together. Few
+leaves, since every leaf of a shadow carries metadata: a polygon is one text of points, maps are keyed by id.
+
+    site            time zone, recording, motion, and which cameras exist (id to hash of the camera's document)
+    camera-<id>     one camera: name, source without credentials but with the name of its secret, regions
+    health          reported only: counts and flags, flat for the fleet index
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from components.shared.errors import Rejected
+from components.shared.wire.codec import describe_faults
+from components.shared.wire.messages import CameraId
+
+SCHEMA = 1
+"""The newest schema that this release reads."""
+
+DOCUMENT_BYTES_MAX = 8_192
+"""AWS IoT's limit on the state of a shadow; a longer document is refused before it is sent."""
+
+SITE = "site"
+HEALTH = "health"
+_CAMERA_PREFIX = "camera-"
+
+_POLYGON = re.compile(r"\d{1,5},\d{1,5}(?: \d{1,5},\d{1,5}){2,31}")
+_SECRET_NAME = re.compile(r"[a-z0-9-]{1,64}")
+_MILLE = 1000
+
+
+def _check_polygon(text: str) -> str:
+    if not _POLYGON.fullmatch(text):
+        raise ValueError("a region is 3 to 32 points 'x,y x,y x,y' in thousandths of the picture")
+    if any(int(part) > _MILLE for point in text.split() for part in point.split(",")):
+        raise ValueError("a region's coordinates are thousandths of the picture, 0 to 1000")
+    return text
+
+
+def _check_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"not a URL: {error}") from error
+    if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
+        raise ValueError("a camera's URL is rtsp://HOST[:PORT]/PATH or rtsps://...")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a camera's URL carries no user or password: name a secret instead")
+    if port == 0:
+        raise ValueError("port 0 is no port")
+    return text
+
+
+def _check_secret_name(text: str) -> str:
+    if not _SECRET_NAME.fullmatch(text):
+        raise ValueError("a secret's name is 1 to 64 of a-z, 0-9 and -")
+    return text
+
+
+def _check_time_zone(text: str) -> str:
+    if text not in available_timezones():
+        raise ValueError("not a name of the time zone database, such as Europe/Berlin or UTC")
+    return text
+
+
+Polygon = Annotated[str, AfterValidator(_check_polygon)]
+CameraUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_url)]
+SecretName = Annotated[str, AfterValidator(_check_secret_name)]
+TimeZoneName = Annotated[str, AfterValidator(_check_time_zone)]
+RegionId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
+DocumentHash = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class RecordingSection(_Section):
+    """How footage is cut into files. `segment_s` is the target; the cut is at the next keyframe."""
+
+    segment_s: int = Field(default=180, ge=1, le=600)
+
+
+class MotionSection(_Section):
+    """When a picture counts as moving, and how movement becomes a video event."""
+
+    threshold_percent: float = Field(default=3.0, ge=0.01, le=100)
+    event_margin_s: int = Field(default=5, ge=0, le=60)
+    event_quiet_s: int = Field(default=10, ge=1, le=300)
+
+
+class HealthSection(_Section):
+    """How often the site tells the cloud how it is."""
+
+    telemetry_s: int = Field(default=60, ge=5, le=3600)
+
+
+class SiteDocument(_Section):
+    """The `site` shadow. A camera exists if and only if it is named here.
+
+    The value of a camera is the SHA-256 of its document (`document_sha256`), or `any` for whatever its shadow holds.
+    """
+
+    schema_number: int = Field(default=SCHEMA, alias="schema", ge=1)
+    time_zone: TimeZoneName = "UTC"
+    recording: RecordingSection = RecordingSection()
+    motion: MotionSection = MotionSection()
+    health: HealthSection = HealthSection()
+    cameras: dict[CameraId, DocumentHash] = Field(default_factory=dict)
+
+
+class SourceSection(_Section):
+    """Where the video comes from. `secret` names the file or secret that holds `user:password`."""
+
+    url: CameraUrl
+    secret: SecretName | None = None
+    transport: Literal["tcp", "udp"] = "tcp"
+
+
+class CameraMotionSection(_Section):
+    """Motion on this camera: the regions that count, those that do not, and a threshold of its own."""
+
+    enabled: bool = True
+    threshold_percent: float | None = Field(default=None, ge=0.01, le=100)
+    regions: dict[RegionId, Polygon] = Field(default_factory=dict, max_length=8)
+    ignore: dict[RegionId, Polygon] = Field(default_factory=dict, max_length=8)
+
+
+class CameraDocument(_Section):
+    """The `camera-<id>` shadow."""
+
+    schema_number: int = Field(default=SCHEMA, alias="schema", ge=1)
+    name: str = Field(min_length=1, max_length=64)
+    source: SourceSection
+    mode: Literal["continuous", "off"] = "continuous"
+    audio: bool = True
+    motion: CameraMotionSection = CameraMotionSection()
+
+
+DocumentT = TypeVar("DocumentT", SiteDocument, CameraDocument)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed(Generic[DocumentT]):
+    """A valid document, and the keys of a newer schema that this release ignored."""
+
+    document: DocumentT
+    ignored: tuple[str, ...]
+
+
+def camera_shadow(camera: str) -> str:
+    """The name of a camera's shadow, also the name of its document."""
+    return _CAMERA_PREFIX + camera
+
+
+def camera_of_shadow(shadow: str) -> str | None:
+    """The camera whose shadow this is, or None for other shadows."""
+    return shadow.removeprefix(_CAMERA_PREFIX) if shadow.startswith(_CAMERA_PREFIX) else None
+
+
+def parse_site(raw: object) -> Parsed[SiteDocument]:
+    """The `site` document in a JSON value; all its faults together are Rejected."""
+    return _parse(SITE, SiteDocument, raw)
+
+
+def parse_camera(camera: str, raw: object) -> Parsed[CameraDocument]:
+    """A camera's document in a JSON value; all its faults together are Rejected."""
+    return _parse(camera_shadow(camera), CameraDocument, raw)
+
+
+def check_bytes(name: str, raw: object) -> None:
+    """Rejected when the document could not be held by a shadow."""
+    length = len(canonical_json(raw))
+    if length > DOCUMENT_BYTES_MAX:
+        raise Rejected(f"document {name} has {length} bytes, a shadow holds at most {DOCUMENT_BYTES_MAX}")
+
+
+def canonical_json(raw: object) -> bytes:
+    """The one text of a JSON value: sorted keys, no blanks, UTF-8. What is hashed and what is measured."""
+    return json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def document_sha256(raw: object) -> str:
+    """The hash by which documents are compared, lower-case hex."""
+    return hashlib.sha256(canonical_json(raw)).hexdigest()
+
+
+def _parse(name: str, model: type[DocumentT], raw: object) -> Parsed[DocumentT]:
+    if not isinstance(raw, dict):
+        raise Rejected(f"document {name}: an object was due, this is {type(raw).__name__}")
+    check_bytes(name, raw)
+    try:
+        return Parsed(model.model_validate(raw), ())
+    except ValidationError as error:
+        schema = raw.get("schema", SCHEMA)
+        unknown = [fault["loc"] for fault in error.errors() if fault["type"] == "extra_forbidden"]
+        if not (isinstance(schema, int) and schema > SCHEMA and unknown):
+            raise Rejected(f"document {name}: {describe_faults(error)}") from error
+    known = _without(raw, unknown)
+    try:
+        document = model.model_validate(known)
+    except ValidationError as error:
+        raise Rejected(f"document {name}: {describe_faults(error)}") from error
+    return Parsed(document, tuple(".".join(str(part) for part in path) for path in unknown))
+
+
+def _without(raw: Mapping[str, Any], paths: list[tuple[int | str, ...]]) -> dict[str, Any]:
+    """A deep copy of `raw` without the members at `paths`."""
+    copy: dict[str, Any] = json.loads(canonical_json(raw))
+    for path in paths:
+        holder: Any = copy
+        for part in path[:-1]:
+            holder = holder[part]
+        del holder[path[-1]]
+    return copy
