@@ -1,0 +1,89 @@
+"""All checks and all tests.
+
+As root it installs the Debian packages that some tests need; elsewhere it names them and what they are for, and the
+tests that need them say so and are skipped. With CI=true in the environment anything missing is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+
+from cli.check import STATIC
+from cli.steps import Step, run_steps, tool
+
+HELP = "everything: sets up what it can, then all checks and tests"
+
+DEBIAN_PACKAGES = {
+    "ffmpeg": "an independent judge of recorded files and of the stand-in cameras",
+    "gir1.2-gst-rtsp-server-1.0": "an RTSP server that is not ours, as a camera",
+    "python3-gi": "drives that RTSP server",
+    "gstreamer1.0-plugins-ugly": "its H.264 encoder",
+    "gstreamer1.0-plugins-good": "its RTP payloader",
+    "gstreamer1.0-plugins-bad": "its H.264 parser",
+}
+
+PARALLEL = Step(
+    "unit, property and contract tests",
+    (tool("pytest"), "tests/unit", "tests/property", "tests/contract", "tests/sync", "-n", "2", "-q"),
+)
+ALONE = Step(
+    "tests with real processes, one at a time",
+    (tool("pytest"), "tests", "--ignore=tests/unit", "--ignore=tests/property", "--ignore=tests/contract")
+    + ("--ignore=tests/sync", "-q", "--durations=15"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--no-install", action="store_true", help="do not install Debian packages, even as root")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Set up, run everything; 1 when anything is red, or missing with CI=true."""
+    must_be_whole = os.environ.get("CI") == "true"
+    missing = missing_packages()
+    if missing and os.geteuid() == 0 and not arguments.no_install:
+        install(missing)
+        missing = missing_packages()
+    for package in missing:
+        print(f"not installed: {package} ({DEBIAN_PACKAGES[package]}); as root: apt-get install {package}")
+    environment = {"NVR_TEST_MUST_BE_WHOLE": "1"} if must_be_whole else {}
+    failed = run_steps((*STATIC, PARALLEL, ALONE), environment)
+    if missing and must_be_whole:
+        failed.append("missing Debian packages")
+    if failed:
+        print(f"test: red: {', '.join(failed)}")
+        return 1
+    print("test: green" + (" (without what needs the packages named above)" if missing else ""))
+    return 0
+
+
+def missing_packages() -> list[str]:
+    """The Debian packages that are not installed here; all of them where there is no dpkg."""
+    if shutil.which("dpkg-query") is None:
+        return list(DEBIAN_PACKAGES)
+    found = subprocess.run(
+        ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    installed = {line.split()[0] for line in found.splitlines() if line.endswith(" installed")}
+    return [package for package in DEBIAN_PACKAGES if package not in installed]
+
+
+def install(packages: list[str]) -> None:
+    """Install Debian packages; what could not be installed shows afterwards as missing."""
+    print(f"installing {' '.join(packages)}", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (
+        ["apt-get", "update", "-qq"],
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages],
+    ):
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode != 0:
+            print(f"{' '.join(command[:2])} failed with {done.returncode}", file=sys.stderr)
