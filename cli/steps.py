@@ -30,7 +30,7 @@ def run_steps(steps: Sequence[Step], environment: dict[str, str] | None = None) 
     """Run all steps, whatever fails, and return the names of those that failed."""
     failed = []
     for step in steps:
-        print(f"== {step.name}: {' '.join(Path(step.command[0]).name if i == 0 else part for i, part in enumerate(step.command))}", flush=True)
+        print(f"== {step.name}: {Path(step.command[0]).name} {' '.join(step.command[1:])}", flush=True)
         begun = time.monotonic()
         code = subprocess.run(step.command, cwd=ROOT, env={**os.environ, **(environment or {})}, check=False).returncode
         verdict = "ok" if code == 0 else f"FAILED with {code}"

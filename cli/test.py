@@ -26,14 +26,11 @@ DEBIAN_PACKAGES = {
     "gstreamer1.0-plugins-bad": "its H.264 parser",
 }
 
-PARALLEL = Step(
-    "unit, property and contract tests",
-    (tool("pytest"), "tests/unit", "tests/property", "tests/contract", "tests/sync", "-n", "2", "-q"),
-)
+TOGETHER = ("tests/unit", "tests/property", "tests/contract", "tests/sync")
+PARALLEL = Step("unit, property and contract tests", (tool("pytest"), *TOGETHER, "-n", "2", "-q"))
 ALONE = Step(
     "tests with real processes, one at a time",
-    (tool("pytest"), "tests", "--ignore=tests/unit", "--ignore=tests/property", "--ignore=tests/contract")
-    + ("--ignore=tests/sync", "-q", "--durations=15"),
+    (tool("pytest"), "tests", *(f"--ignore={folder}" for folder in TOGETHER), "-q", "--durations=15"),
 )
 
 
