@@ -26,6 +26,7 @@ from typing import Any
 import yaml
 
 from components.shared.errors import Rejected
+from fleet.policies import check_policy
 
 PUBLISHER_PREFIX = "com.edgenvr."
 RUNTIME = PUBLISHER_PREFIX + "Runtime"
@@ -83,7 +84,9 @@ def build(root: Path, target: Path) -> Built:
         name = recipe.stem
         text = recipe.read_text().replace("{COMPONENT_VERSION}", version).replace("{RUNTIME_HASH}", packages)
         text = text.replace("COMPONENT_NAME/COMPONENT_VERSION", f"{name}/{version}")
-        check_recipe(name, text)
+        described = check_recipe(name, text)
+        if name != RUNTIME:
+            check_policy(name, described)
         (fresh / "recipes" / f"{name}-{version}.yaml").write_text(text)
         folder = fresh / "artifacts" / name / version
         folder.mkdir(parents=True)
