@@ -1,0 +1,361 @@
+"""Makes the template's resources in the stand-in, as CloudFormation would in AWS.
+
+One function per type of resource, each naming the properties it understands; a type or a property without one is an
+error, so that what runs here is what the template says. Functions and event source mappings are not made in moto,
+which cannot run them: they are handed to the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from local.aws.expand_template import CODE_BUCKET
+from local.aws.template import Created, Resolver, Template, TemplateError
+
+STACK = "edgenvr"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the template: where its code is, how it is called, what it may take."""
+
+    name: str
+    code: Path
+    handler: str
+    timeout_s: int
+    memory_mb: int
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFeed:
+    """Which queue feeds which function, and in what batches."""
+
+    queue_arn: str
+    function: str
+    batch_messages: int
+    batch_window_s: int
+    concurrency: int
+    reports_failures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the stand-in listens, and as whom one speaks to it."""
+
+    endpoint_url: str
+    public_url: str  # what the URLs of queues begin with, whoever made them
+    region: str
+    account: str
+    access_key_id: str
+    secret_access_key: str
+
+
+@dataclass
+class Stack:
+    """What came of the template."""
+
+    created: dict[str, Created] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    feeds: list[QueueFeed] = field(default_factory=list)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+def create(template: Template, address: Address) -> Stack:
+    """Creates every resource of the template, each after those it refers to."""
+    return _Maker(template, address).run()
+
+
+class _Properties:
+    """A resource's resolved properties: each must be taken or waived, or `finish` complains."""
+
+    def __init__(self, where: str, values: Mapping[str, Any]) -> None:
+        self._where = where
+        self._left = dict(values)
+
+    def take(self, name: str, default: Any = None) -> Any:
+        return self._left.pop(name, default)
+
+    def need(self, name: str) -> Any:
+        if name not in self._left:
+            raise TemplateError(f"{self._where} has no {name}")
+        return self._left.pop(name)
+
+    def waive(self, *names: str) -> None:
+        """These change nothing that can be seen from outside here."""
+        for name in names:
+            self._left.pop(name, None)
+
+    def section(self, name: str) -> _Properties:
+        return _Properties(f"{self._where}.{name}", self._left.pop(name, {}))
+
+    def finish(self) -> None:
+        if self._left:
+            raise TemplateError(f"{self._where} has {sorted(self._left)}, which the stand-in does not understand")
+
+
+class _Maker:
+    def __init__(self, template: Template, address: Address) -> None:
+        self._template = template
+        self._address = address
+        self._clients: dict[str, Any] = {}
+        self._under_way: list[str] = []
+        self._stack = Stack()
+        pseudo = {
+            "AWS::Region": address.region,
+            "AWS::AccountId": address.account,
+            "AWS::Partition": "aws",
+            "AWS::StackName": STACK,
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        self._resolver = Resolver(template, pseudo, self._create)
+
+    def run(self) -> Stack:
+        for name in self._template.resources:
+            self._create(name)
+        for name, value in self._template.outputs.items():
+            self._stack.outputs[name] = str(self._resolver.resolve(value))
+        return self._stack
+
+    def _create(self, name: str) -> Created:
+        if name in self._stack.created:
+            return self._stack.created[name]
+        if name not in self._template.resources:
+            raise TemplateError(f"the template refers to {name}, which it does not have")
+        if name in self._under_way:
+            raise TemplateError(f"resources refer to each other in a circle: {' > '.join([*self._under_way, name])}")
+        resource = self._template.resources[name]
+        maker = _MAKERS.get(resource.kind)
+        if maker is None:
+            raise TemplateError(f"resource {name} is of type {resource.kind}, which the stand-in does not understand")
+        self._under_way.append(name)
+        properties = _Properties(name, self._resolver.resolve(dict(resource.properties)))
+        created = maker(self, name, properties)
+        properties.finish()
+        self._under_way.pop()
+        self._stack.created[name] = created
+        return created
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self._address.endpoint_url,
+                region_name=self._address.region,
+                aws_access_key_id=self._address.access_key_id,
+                aws_secret_access_key=self._address.secret_access_key,
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+        return self._clients[service]
+
+    def arn(self, service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{self._address.region}:{self._address.account}:{resource}"
+
+    def bucket(self, name: str, properties: _Properties) -> Created:
+        s3 = self.client("s3")
+        bucket = f"{STACK}-{name.lower()}-{self._address.account}"
+        where = {} if self._address.region == "us-east-1" else {"LocationConstraint": self._address.region}
+        s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
+        encryption = properties.section("BucketEncryption")
+        rules = [
+            {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+            for rule in encryption.take("ServerSideEncryptionConfiguration", [])
+        ]
+        encryption.finish()
+        if rules:
+            s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+        if versioning := properties.take("VersioningConfiguration"):
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versioning)
+        if ownership := properties.take("OwnershipControls"):
+            s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=ownership)
+        if block := properties.take("PublicAccessBlockConfiguration"):
+            s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+        notification = properties.section("NotificationConfiguration")
+        if notification.take("EventBridgeConfiguration", {}).get("EventBridgeEnabled"):
+            s3.put_bucket_notification_configuration(
+                Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+            )
+        notification.finish()
+        lifecycle = properties.section("LifecycleConfiguration")
+        rules = [_lifecycle_rule(f"{name}.LifecycleConfiguration", rule) for rule in lifecycle.take("Rules", [])]
+        lifecycle.finish()
+        if rules:
+            s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+        return Created(bucket, {"Arn": f"arn:aws:s3:::{bucket}"})
+
+    def bucket_policy(self, name: str, properties: _Properties) -> Created:
+        bucket = properties.need("Bucket")
+        self.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(properties.need("PolicyDocument")))
+        return Created(f"{STACK}-{name}", {})
+
+    def table(self, name: str, properties: _Properties) -> Created:
+        dynamodb = self.client("dynamodb")
+        table = f"{STACK}-{name}"
+        encryption = properties.take("SSESpecification", {})
+        answer = dynamodb.create_table(
+            TableName=table,
+            BillingMode=properties.need("BillingMode"),
+            AttributeDefinitions=properties.need("AttributeDefinitions"),
+            KeySchema=properties.need("KeySchema"),
+            GlobalSecondaryIndexes=properties.take("GlobalSecondaryIndexes", []),
+            SSESpecification={"Enabled": bool(encryption.get("SSEEnabled"))},
+        )
+        if expiry := properties.take("TimeToLiveSpecification"):
+            dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
+        if recovery := properties.take("PointInTimeRecoverySpecification"):
+            dynamodb.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification=recovery)
+        return Created(table, {"Arn": answer["TableDescription"]["TableArn"]})
+
+    def queue(self, name: str, properties: _Properties) -> Created:
+        sqs = self.client("sqs")
+        attributes = {}
+        for attribute in ("MessageRetentionPeriod", "VisibilityTimeout", "SqsManagedSseEnabled", "DelaySeconds"):
+            value = properties.take(attribute)
+            if value is not None:
+                attributes[attribute] = str(value).lower()
+        if redrive := properties.take("RedrivePolicy"):
+            attributes["RedrivePolicy"] = json.dumps(redrive)
+        queue = f"{STACK}-{name}"
+        sqs.create_queue(QueueName=queue, Attributes=attributes)
+        url = f"{self._address.public_url}/{self._address.account}/{queue}"
+        return Created(url, {"Arn": self.arn("sqs", queue), "QueueName": queue})
+
+    def queue_policy(self, name: str, properties: _Properties) -> Created:
+        policy = json.dumps(properties.need("PolicyDocument"))
+        for url in properties.need("Queues"):
+            self.client("sqs").set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        return Created(f"{STACK}-{name}", {})
+
+    def rule(self, name: str, properties: _Properties) -> Created:
+        events = self.client("events")
+        rule = f"{STACK}-{name}"
+        arn = events.put_rule(
+            Name=rule,
+            EventPattern=json.dumps(properties.need("EventPattern")),
+            Description=properties.take("Description", ""),
+            State=properties.take("State", "ENABLED"),
+        )["RuleArn"]
+        targets = properties.need("Targets")
+        for target in targets:
+            if not target["Arn"].startswith("arn:aws:sqs:"):
+                raise TemplateError(f"{name}: target {target['Arn']} is not a queue, which is all that works here")
+        events.put_targets(Rule=rule, Targets=targets)
+        return Created(rule, {"Arn": arn})
+
+    def log_group(self, name: str, properties: _Properties) -> Created:
+        logs = self.client("logs")
+        group = f"/{STACK}/{name}"
+        logs.create_log_group(logGroupName=group)
+        if days := properties.take("RetentionInDays"):
+            logs.put_retention_policy(logGroupName=group, retentionInDays=int(days))
+        return Created(group, {"Arn": self.arn("logs", f"log-group:{group}:*")})
+
+    def role(self, name: str, properties: _Properties) -> Created:
+        iam = self.client("iam")
+        role = f"{STACK}-{name}"
+        trust = json.dumps(properties.need("AssumeRolePolicyDocument"))
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        for policy in properties.take("Policies", []):
+            document = json.dumps(policy["PolicyDocument"])
+            iam.put_role_policy(RoleName=role, PolicyName=policy["PolicyName"], PolicyDocument=document)
+        return Created(role, {"Arn": arn})
+
+    def role_alias(self, name: str, properties: _Properties) -> Created:
+        alias = f"{STACK}-{name}"
+        arn = self.client("iot").create_role_alias(
+            roleAlias=alias,
+            roleArn=properties.need("RoleArn"),
+            credentialDurationSeconds=int(properties.take("CredentialDurationSeconds", 3600)),
+        )["roleAliasArn"]
+        return Created(alias, {"RoleAliasArn": arn})
+
+    def topic(self, name: str, properties: _Properties) -> Created:
+        attributes = {"DisplayName": properties.take("DisplayName", "")}
+        arn = self.client("sns").create_topic(Name=f"{STACK}-{name}", Attributes=attributes)["TopicArn"]
+        return Created(arn, {"TopicArn": arn, "TopicName": f"{STACK}-{name}"})
+
+    def topic_policy(self, name: str, properties: _Properties) -> Created:
+        policy = json.dumps(properties.need("PolicyDocument"))
+        for arn in properties.need("Topics"):
+            self.client("sns").set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+        return Created(f"{STACK}-{name}", {})
+
+    def function(self, name: str, properties: _Properties) -> Created:
+        code = properties.need("Code")
+        if code.get("S3Bucket") != CODE_BUCKET:
+            raise TemplateError(f"{name}: its code is not a local folder: {code}")
+        properties.waive("Description", "Tags", "Architectures", "LoggingConfig", "Role", "Runtime")
+        environment = properties.section("Environment")
+        self._stack.functions[name] = Function(
+            name=f"{STACK}-{name}",
+            code=(self._template.folder / code["S3Key"]).resolve(),
+            handler=properties.need("Handler"),
+            timeout_s=int(properties.take("Timeout", 3)),
+            memory_mb=int(properties.take("MemorySize", 128)),
+            environment={key: str(value) for key, value in environment.take("Variables", {}).items()},
+        )
+        environment.finish()
+        return Created(f"{STACK}-{name}", {"Arn": self.arn("lambda", f"function:{STACK}-{name}")})
+
+    def mapping(self, name: str, properties: _Properties) -> Created:
+        scaling = properties.section("ScalingConfig")
+        responses = properties.take("FunctionResponseTypes", [])
+        self._stack.feeds.append(
+            QueueFeed(
+                queue_arn=properties.need("EventSourceArn"),
+                function=properties.need("FunctionName"),
+                batch_messages=int(properties.take("BatchSize", 10)),
+                batch_window_s=int(properties.take("MaximumBatchingWindowInSeconds", 0)),
+                concurrency=int(scaling.take("MaximumConcurrency", 1)),
+                reports_failures="ReportBatchItemFailures" in responses,
+            )
+        )
+        properties.waive("Tags")
+        scaling.finish()
+        return Created(f"{STACK}-{name}", {})
+
+
+def _lifecycle_rule(where: str, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A lifecycle rule of CloudFormation in the form of S3's own API."""
+    properties = _Properties(f"{where}.{rule.get('Id')}", rule)
+    expiration: dict[str, Any] = {}
+    if days := properties.take("ExpirationInDays"):
+        expiration["Days"] = int(days)
+    if properties.take("ExpiredObjectDeleteMarker"):
+        expiration["ExpiredObjectDeleteMarker"] = True
+    api: dict[str, Any] = {
+        "ID": properties.need("Id"),
+        "Status": properties.need("Status"),
+        "Filter": {"Prefix": properties.take("Prefix", "")},
+    }
+    if expiration:
+        api["Expiration"] = expiration
+    for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
+        if section := properties.take(name):
+            api[name] = section
+    properties.finish()
+    return api
+
+
+_MAKERS: dict[str, Callable[[_Maker, str, _Properties], Created]] = {
+    "AWS::S3::Bucket": _Maker.bucket,
+    "AWS::S3::BucketPolicy": _Maker.bucket_policy,
+    "AWS::DynamoDB::Table": _Maker.table,
+    "AWS::SQS::Queue": _Maker.queue,
+    "AWS::SQS::QueuePolicy": _Maker.queue_policy,
+    "AWS::Events::Rule": _Maker.rule,
+    "AWS::Logs::LogGroup": _Maker.log_group,
+    "AWS::IAM::Role": _Maker.role,
+    "AWS::IoT::RoleAlias": _Maker.role_alias,
+    "AWS::SNS::Topic": _Maker.topic,
+    "AWS::SNS::TopicPolicy": _Maker.topic_policy,
+    "AWS::Lambda::Function": _Maker.function,
+    "AWS::Lambda::EventSourceMapping": _Maker.mapping,
+}

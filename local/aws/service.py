@@ -1,0 +1,95 @@
+"""The stand-in as a whole: builds its parts, starts them in order, stops them in the other."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from local.aws import resources, template
+from local.aws.gateway import Gateway, Network
+from local.aws.http_server import Server
+
+log = logging.getLogger(__name__)
+
+ACCESS_KEY_ID = "local"
+SECRET_ACCESS_KEY = "local"  # noqa: S105 - a dummy: nothing real is behind it, and it is printed for everybody
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the stand-in is to run. A port of 0 takes a free one."""
+
+    data: Path
+    template: Path
+    region: str = "eu-central-1"
+    host: str = "127.0.0.1"
+    port: int = 0
+    mqtt_port: int = 0
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+class LocalAws:
+    """One stand-in: `start` returns when everything answers, `stop` when nothing does any more."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._network = Network()
+        self._gateway = Gateway(self._network, DomainDispatcherApplication(create_backend_app), None, self._figures)
+        self._site_side = Server(options.host, options.port, self._gateway.site_side)
+        self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
+        self._stack = resources.Stack()
+        self._start_s = 0.0
+
+    def start(self) -> None:
+        """Starts the servers and makes the template's resources."""
+        begin = time.monotonic()
+        options = self._options
+        options.data.mkdir(parents=True, exist_ok=True)
+        read = template.load(options.template, options.region, options.parameters, options.data / "cache")
+        self._cloud_side.start()
+        self._stack = resources.create(read, self._address(self._cloud_side.url))
+        self._site_side.start()
+        self._start_s = time.monotonic() - begin
+        log.info("started endpoint=%s seconds=%.1f", self._site_side.url, self._start_s)
+
+    def stop(self) -> None:
+        """Stops everything; what was stored stays."""
+        self._site_side.stop()
+        self._cloud_side.stop()
+
+    def ready(self) -> dict[str, Any]:
+        """What others need to know: addresses, credentials, and what the template's resources are called here."""
+        address = self._address(self._site_side.url)
+        return {
+            "endpoint_url": address.endpoint_url,
+            "mqtt_host": None,
+            "mqtt_port": None,
+            "region": address.region,
+            "account": address.account,
+            "access_key_id": address.access_key_id,
+            "secret_access_key": address.secret_access_key,
+            "resources": {name: created.ref for name, created in self._stack.created.items()},
+            "outputs": self._stack.outputs,
+        }
+
+    def _address(self, url: str) -> resources.Address:
+        return resources.Address(
+            url, self._site_side.url, self._options.region, DEFAULT_ACCOUNT_ID, ACCESS_KEY_ID, SECRET_ACCESS_KEY
+        )
+
+    def _figures(self) -> dict[str, Any]:
+        return {"start_s": round(self._start_s, 3)}
+
+
+def write_ready(path: Path, ready: dict[str, Any]) -> None:
+    """Puts the ready file there at once and whole."""
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(json.dumps(ready, indent=1), encoding="utf-8")
+    unfinished.replace(path)

@@ -1,0 +1,125 @@
+"""The stand-in has what the template says, as the template says it."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+import botocore.exceptions
+import pytest
+
+from tests.integration.aws.conftest import ROOT, Running, Start, start_aws
+
+pytestmark = pytest.mark.slow
+
+
+def control(aws: Running, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(aws.ready["endpoint_url"] + path, data=data, timeout=10) as answer:
+        answered: dict[str, Any] = json.load(answer)
+        return answered
+
+
+def test_media_bucket_is_as_in_the_template(aws: Running) -> None:
+    """The bucket is versioned, encrypted, and closed to the public and to whoever has no TLS."""
+    s3 = aws.client("s3")
+    assert s3.get_bucket_versioning(Bucket=aws.bucket)["Status"] == "Enabled"
+    rules = s3.get_bucket_encryption(Bucket=aws.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert all(s3.get_public_access_block(Bucket=aws.bucket)["PublicAccessBlockConfiguration"].values())
+    policy = json.loads(s3.get_bucket_policy(Bucket=aws.bucket)["Policy"])
+    assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    lifecycle = {rule["ID"]: rule for rule in s3.get_bucket_lifecycle_configuration(Bucket=aws.bucket)["Rules"]}
+    assert lifecycle["footage"]["Expiration"]["Days"] == 365
+
+
+def test_media_table_is_as_in_the_template(aws: Running) -> None:
+    """The table is on demand and encrypted, forgets by `expires_s`, can be restored, and has its two indexes."""
+    dynamodb = aws.client("dynamodb")
+    table = dynamodb.describe_table(TableName=aws.table)["Table"]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by-time", "by-label"}
+    assert table["SSEDescription"]["Status"] == "ENABLED"
+    expiry = dynamodb.describe_time_to_live(TableName=aws.table)["TimeToLiveDescription"]
+    assert expiry["AttributeName"] == "expires_s"
+    backups = dynamodb.describe_continuous_backups(TableName=aws.table)["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_queues_give_up_into_their_dead_letter_queues(aws: Running) -> None:
+    """Each working queue sends to its dead-letter queue what was tried `TriesMax` times."""
+    sqs = aws.client("sqs")
+    for name in ("Normalize", "Index"):
+        url = aws.ready["resources"][f"{name}Queue"]
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        redrive = json.loads(attributes["RedrivePolicy"])
+        assert redrive["deadLetterTargetArn"].endswith(f"edgenvr-{name}DeadLetters")
+        assert int(redrive["maxReceiveCount"]) == 5
+        assert attributes["VisibilityTimeout"] == "360"
+
+
+def test_everything_of_the_template_is_named_in_the_ready_file(aws: Running) -> None:
+    """The ready file names every resource and output, and none of them by an address that is not the endpoint's."""
+    text = (ROOT / "cloud" / "template.yaml").read_text()
+    named = [line[2:-1] for line in text.split("\nResources:")[1].split("\nOutputs:")[0].splitlines() if _is_name(line)]
+    assert set(named) <= set(aws.ready["resources"])
+    assert aws.ready["resources"]["IndexQueue"].startswith(aws.ready["endpoint_url"])
+    assert aws.ready["outputs"]["MediaBucketName"] == aws.bucket
+
+
+def _is_name(line: str) -> bool:
+    return line.startswith("  ") and line[2:3].isalpha() and line.endswith(":")
+
+
+def test_a_type_that_is_not_understood_is_an_error(start: Start, tmp_path: Any) -> None:
+    """A resource of an unknown type stops the start and is named: nothing is skipped in silence."""
+    template = tmp_path / "template.yaml"
+    template.write_text("Resources:\n  Cache:\n    Type: AWS::ElastiCache::CacheCluster\n")
+    with pytest.raises(AssertionError, match="Cache is of type AWS::ElastiCache::CacheCluster"):
+        start_aws(tmp_path / "data", template)
+
+
+def test_a_property_that_is_not_understood_is_an_error(tmp_path: Any) -> None:
+    """A property without a meaning here stops the start and is named."""
+    template = tmp_path / "template.yaml"
+    template.write_text(
+        "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      KmsMasterKeyId: alias/aws/sqs\n"
+    )
+    with pytest.raises(AssertionError, match="KmsMasterKeyId"):
+        start_aws(tmp_path / "data", template)
+
+
+def test_parameters_can_be_given(start: Start) -> None:
+    """`--parameter` overrides a default of the template."""
+    aws = start("--parameter", "RetrySeconds=2", "--parameter", "FunctionTimeoutSeconds=1")
+    url = aws.ready["resources"]["IndexQueue"]
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout"])
+    assert attributes["Attributes"]["VisibilityTimeout"] == "2"
+
+
+def test_a_dead_network_answers_nothing(start: Start) -> None:
+    """While the network is off every request is cut without an answer; afterwards everything is as before."""
+    aws = start()
+    assert control(aws, "/_local/network", {"online": False}) == {"online": False}
+    with pytest.raises((botocore.exceptions.HTTPClientError, botocore.exceptions.ConnectionClosedError)):
+        aws.client("s3").list_objects_v2(Bucket=aws.bucket)
+    stats = control(aws, "/_local/stats")
+    assert stats["online"] is False
+    assert stats["requests"]["refused_offline"] >= 1
+    control(aws, "/_local/network", {"online": True})
+    assert aws.client("s3").list_objects_v2(Bucket=aws.bucket)["KeyCount"] == 0
+
+
+def test_a_malformed_switch_is_refused(aws: Running) -> None:
+    """The switch takes true or false and nothing else."""
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        control(aws, "/_local/network", {"online": "maybe"})
+
+
+def test_it_ends_with_sigterm(start: Start) -> None:
+    """SIGTERM ends it within seconds, with exit code 0."""
+    aws = start()
+    aws.stop()
+    assert aws.process.returncode == 0

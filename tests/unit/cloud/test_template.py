@@ -1,0 +1,91 @@
+"""The template is one that AWS would take, and it grants no more than is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TEMPLATE = ROOT / "cloud" / "template.yaml"
+
+
+@pytest.fixture(scope="module")
+def expanded() -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "local.aws.expand_template", str(TEMPLATE), "eu-central-1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    body: dict[str, Any] = json.loads(done.stdout)
+    return body
+
+
+def statements(expanded: dict[str, Any], role: str) -> dict[str, dict[str, Any]]:
+    (policy,) = expanded["Resources"][role]["Properties"]["Policies"]
+    return {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
+
+
+@pytest.mark.slow
+def test_cfn_lint_finds_nothing() -> None:
+    """cfn-lint finds neither errors nor warnings."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from cfnlint.runner import main; main()", str(TEMPLATE)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
+    """The SAM translator makes a function and a queue mapping with partial failures of each of our functions."""
+    mappings = [
+        body["Properties"]
+        for body in expanded["Resources"].values()
+        if body["Type"] == "AWS::Lambda::EventSourceMapping"
+    ]
+    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject"}
+    assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
+
+
+@pytest.mark.slow
+def test_no_role_may_do_everything(expanded: dict[str, Any]) -> None:
+    """No statement has a wildcard action, and none a resource of `*`."""
+    roles = [name for name, body in expanded["Resources"].items() if body["Type"] == "AWS::IAM::Role"]
+    assert len(roles) == 3
+    for role in roles:
+        for statement in statements(expanded, role).values():
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            assert not any("*" in action for action in actions), (role, statement)
+            assert "*" not in (statement["Resource"], *list(statement["Resource"])), (role, statement)
+
+
+@pytest.mark.slow
+def test_a_device_reaches_only_what_is_its_own(expanded: dict[str, Any]) -> None:
+    """Everything a device's role may touch carries the thing's own name from its certificate."""
+    for sid, statement in statements(expanded, "DeviceRole").items():
+        scope = json.dumps(statement["Condition"] if sid == "ListOwnFootage" else statement["Resource"])
+        assert "credentials-iot:ThingName" in scope, sid
+    own = statements(expanded, "DeviceRole")
+    assert "s3:DeleteObject" not in own["OwnFootage"]["Action"]
+    assert "secret:edgenvr/${!credentials-iot:ThingName}/*" in json.dumps(own["OwnSecrets"]["Resource"])
+    assert "sites/${!credentials-iot:ThingName}/*" in json.dumps(own["OwnFootage"]["Resource"])
+
+
+@pytest.mark.slow
+def test_nothing_speaks_without_tls(expanded: dict[str, Any]) -> None:
+    """The media bucket refuses whoever comes without TLS."""
+    document = expanded["Resources"]["MediaBucketPolicy"]["Properties"]["PolicyDocument"]
+    (statement,) = document["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
