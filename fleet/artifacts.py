@@ -94,8 +94,12 @@ def build(root: Path, target: Path) -> Built:
         if package is not None:
             write_artifact(root, package, folder / f"{package}.zip")
         components[name] = version
-    shutil.rmtree(target, ignore_errors=True)
-    fresh.rename(target)
+    if _content(fresh) == _content(target):
+        # A core may be running from there: what is the same is not touched.
+        shutil.rmtree(fresh)
+    else:
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
     return Built(target, packages, components)
 
 
@@ -125,6 +129,15 @@ def write_artifact(root: Path, package: str, target: Path) -> None:
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = 0o644 << 16
             artifact.writestr(entry, content)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """The hash of every file of a build, by its path."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).digest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def _modules(root: Path, sources: list[Path]) -> Iterator[tuple[str, bytes]]:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.stand_in import StandIn, start
+from local.stand_in import READY_POLL_S, StandIn, StandInError, start
 
 CLOUD_READY_S_MAX = 120.0
 CAMERAS_READY_S_MAX = 300.0
 """The first start encodes the cameras' scene, which a slow machine needs minutes for."""
 CORE_READY_S_MAX = 60.0
+UNDEPLOY_S_MAX = 20.0
 
 REGION = "eu-central-1"
 ROLE_ALIAS = "edgenvr-device"
@@ -107,6 +110,22 @@ class Site:
             "core", arguments, CORE_READY_S_MAX, dict(os.environ), ready_file=self.layout.core_status
         )
         return self.core
+
+    def undeploy(self, component: str) -> None:
+        """Take one component out of the deployment and wait until it has stopped."""
+        if self.core is None:
+            return
+        deployment_file = self.layout.local / "deployment.json"
+        document = json.loads(deployment_file.read_text())
+        document["components"].pop(component, None)
+        deployment_file.write_text(json.dumps(document, indent=1))
+        self.core.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + UNDEPLOY_S_MAX
+        while component in self.core_status().get("components", {}):
+            self.core.check()
+            if time.monotonic() > deadline:
+                raise StandInError(f"core did not stop {component} within {UNDEPLOY_S_MAX:.0f} s")
+            time.sleep(READY_POLL_S)
 
     def check(self) -> None:
         """Raise StandInError when a stand-in has ended by itself."""

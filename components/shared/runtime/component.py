@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,10 @@ _THING_VARIABLE = "AWS_IOT_THING_NAME"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a component is given. `stop` is set when it should end; every wait of its tasks watches it."""
+    """What a component is given. `stop` is set when it should end; every wait of its tasks watches it.
+
+    `settings` holds what its recipe hands over from the component's configuration (`--set NAME=VALUE`).
+    """
 
     name: str
     version: str
@@ -70,6 +73,7 @@ class Context:
     stop: threading.Event
     status: StatusBoard
     config: ConfigWatcher
+    settings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ def run_component(
             stop=threading.Event(),
             status=StatusBoard(clock),
             config=ConfigWatcher(arguments.data, clock),
+            settings=dict(arguments.set),
         )
         worker = _Worker(context, build, alarm)
         code = worker.run()
@@ -134,6 +139,7 @@ class _Arguments(argparse.Namespace):
     data: Path
     version: str
     log_level: Level
+    set: list[tuple[str, str]]
 
 
 def _parse(name: str, argv: Sequence[str]) -> _Arguments:
@@ -141,9 +147,17 @@ def _parse(name: str, argv: Sequence[str]) -> _Arguments:
     parser.add_argument("--data", type=Path, required=True, help="the data root")
     parser.add_argument("--version", default="0", help="the version that the status tells")
     parser.add_argument("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    parser.add_argument("--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="a setting")
     arguments = parser.parse_args(argv, namespace=_Arguments())
     arguments.data = arguments.data.absolute()
     return arguments
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
 
 
 def _read_thing() -> str:

@@ -44,9 +44,11 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the data root")
     parser.add_argument("--runtime", required=True, help="the hash of the runtime libraries in <data>/runtime")
     parser.add_argument("--version", default="0", help="handed to the worker")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="handed to the worker")
     arguments = parser.parse_args(argv)
+    handed = ["--version", arguments.version, *(part for text in arguments.set for part in ("--set", text))]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are fetched with sigtimedwait, one at a time
-    launcher = Launcher(arguments.module, arguments.data.absolute(), arguments.runtime, arguments.version, LineWriter())
+    launcher = Launcher(arguments.module, arguments.data.absolute(), arguments.runtime, handed, LineWriter())
     launcher.run()
     return 0
 
@@ -59,12 +61,14 @@ def component_named(module: str) -> str:
 class Launcher:
     """One worker at a time and what is known about it."""
 
-    def __init__(self, module: str, data: Path, runtime: str, version: str, write: Callable[[str], None]) -> None:
+    def __init__(
+        self, module: str, data: Path, runtime: str, handed: Sequence[str], write: Callable[[str], None]
+    ) -> None:
         self._module = module
         self._component = component_named(module)
         self._data = data
         self._runtime = data / "runtime" / runtime
-        self._version = version
+        self._handed = handed
         self._write = write
         self._restarts = 0
         self._process = os.getpid()
@@ -125,7 +129,7 @@ class Launcher:
     def _start(self) -> subprocess.Popen[bytes]:
         search = [os.environ.get("PYTHONPATH", ""), str(self._runtime / "site-packages")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in search if part)}
-        command = [sys.executable, "-m", self._module, "--data", str(self._data), "--version", self._version]
+        command = [sys.executable, "-m", self._module, "--data", str(self._data), *self._handed]
         # preexec_fn is safe here: this process has one thread.
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, preexec_fn=self._become_worker)  # noqa: PLW1509
 
