@@ -1,0 +1,323 @@
+"""capture.db: volumes, streams, runs, segments, gaps and garbage. Capture writes it, everybody reads it.
+
+The writer keeps, whatever order it is called in:
+
+- A segment's row is `open` before its first byte and `closed` with all its facts; closing what is not open is Fatal.
+- The segments and gaps of a stream never overlap (the schema refuses it), so a run must begin at or after
+  `record_end_ns` of its stream, whatever the wall clock says by then.
+- Recorded + gaps stay what they were when footage is deleted: the span of a segment that becomes garbage becomes a
+  gap with the cause `policy`, joined with the one before it, so that the record stays whole and the rows few.
+- A method that start-up may repeat does nothing the second time.
+
+It knows nothing of files: what must be on disk before a row changes is its caller's to do, and start-up's to check.
+"""
+# ruff: noqa: S608 - statements are put together from constants of this package; values are always bound
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from components.shared.catalogue import capture_rows as rows
+from components.shared.catalogue.capture_reader import SELECT_SEGMENT, CaptureReader, Filed
+from components.shared.catalogue.capture_rows import (
+    GAP_CAUSES,
+    GapCause,
+    GapRow,
+    GarbageRow,
+    RunRow,
+    SegmentRow,
+    SegmentState,
+    StreamRow,
+    Volume,
+    open_row,
+)
+from components.shared.catalogue.capture_schema import CAPTURE
+from components.shared.catalogue.database import READ_ROWS_MAX, Do, open_for_writing
+from components.shared.errors import Fatal
+from components.shared.wire.object_keys import StreamName
+from components.shared.wire.segment_metadata import SegmentFacts
+from components.shared.wire.units import Span, WallNs
+
+__all__ = [
+    "GAP_CAUSES",
+    "CaptureReader",
+    "CaptureWriter",
+    "Filed",
+    "GapCause",
+    "GapRow",
+    "GarbageRow",
+    "RunRow",
+    "SegmentRow",
+    "SegmentState",
+    "StreamRow",
+    "Volume",
+    "open_row",
+    "subtract",
+]
+
+_SELECT_GAP = f"SELECT {rows.GAP_COLUMNS} FROM gap"
+
+
+class CaptureWriter(CaptureReader):
+    """Writes capture.db; Capture alone has one. Any thread may call; every call is one durable transaction."""
+
+    @classmethod
+    def open(cls, data: Path) -> CaptureWriter:
+        """The file is created and migrated as needed. Transient while another process has it."""
+        return cls(open_for_writing(data, CAPTURE), data)
+
+    def register_volume(self, volume: Volume) -> None:
+        """Makes a volume known, or its new place. A root inside the data root is kept relative to it."""
+        rows.check_volume(volume)
+        data, root = (os.path.abspath(path) for path in (self._data, volume.root))  # noqa: PTH100 - links are kept
+        kept = os.path.relpath(root, data) if Path(root).is_relative_to(data) else root
+        sql = "INSERT INTO volume (volume, root) VALUES (?, ?) ON CONFLICT (volume) DO UPDATE SET root = excluded.root"
+        with self._database.transaction(f"register volume {volume.volume}") as do:
+            do(sql, volume.volume, kept)
+
+    def set_stream(self, row: StreamRow) -> None:
+        """Writes a stream's state, whatever it was."""
+        rows.check_stream(row)
+        sql = f"INSERT OR REPLACE INTO stream ({rows.STREAM_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        values = (row.camera, row.stream, row.state, rows.short(row.cause), row.since_ns, row.failures)
+        with self._database.transaction(f"camera {row.camera}, set stream") as do:
+            do(sql, *values, row.enabled_since_ns)
+
+    def remove_stream(self, camera: str, stream: StreamName) -> None:
+        """Forgets a stream that is no longer configured; its footage and gaps stay."""
+        with self._database.transaction(f"camera {camera}, remove stream") as do:
+            do("DELETE FROM stream WHERE camera = ? AND stream = ?", camera, stream)
+
+    def begin_run(self, row: RunRow) -> None:
+        """A new run; beginning the same one again does nothing."""
+        rows.check_run(row)
+        with self._database.transaction(f"camera {row.camera}, begin run {row.run}") as do:
+            _insert_run(do, row)
+
+    def update_run(self, run: str, frames_received: int, frames_recorded: int) -> None:
+        """The frames so far. Fatal for a run that does not exist."""
+        sql = "UPDATE run SET frames_received = ?, frames_recorded = ? WHERE run = ? RETURNING run"
+        with self._database.transaction(f"update run {run}") as do:
+            if not do(sql, frames_received, frames_recorded, run):
+                raise Fatal(f"run {run} is not in the catalogue: its frames cannot be counted")
+
+    def end_run(self, run: str, ended_ns: WallNs, end_cause: str) -> None:
+        """Ends a run; ending it again does nothing. Fatal for a run that does not exist."""
+        sql = "UPDATE run SET ended_ns = coalesce(ended_ns, ?), end_cause = CASE WHEN ended_ns IS NULL THEN ? ELSE "
+        with self._database.transaction(f"end run {run}") as do:
+            if not do(f"{sql} end_cause END WHERE run = ? RETURNING run", ended_ns, rows.short(end_cause), run):
+                raise Fatal(f"run {run} is not in the catalogue: it cannot end")
+
+    def unended_runs(self) -> list[RunRow]:
+        """Runs that nobody ended: those going on, or, at start-up, those that a crash cut off."""
+        sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE ended_ns IS NULL ORDER BY started_ns LIMIT ?"
+        return [rows.run_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
+
+    def open_segment(self, row: SegmentRow) -> None:
+        """The row of a segment whose file is about to be made; its run and volume must be known. See `open_row`."""
+        rows.check_open(row)
+        with self._database.transaction(_step(row, "open segment")) as do:
+            _insert_segment(do, row)
+
+    def close_segment(
+        self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False
+    ) -> int:
+        """Closes an open segment whose file is complete and synced; gives its sequence number. Fatal if not open."""
+        with self._database.transaction(f"close segment {segment}") as do:
+            return _close(do, segment, facts, part_sha256s, adopted)
+
+    def adopt_segment(self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int:
+        """Closes `row`, open or not there yet, for a file that start-up found; footage wins over what gaps say.
+
+        Its run is made when it is unknown. Gaps give way to the footage. Overlapping another segment is Fatal: the
+        caller has looked.
+        """
+        rows.check_open(row)
+        rows.check_run(run)
+        with self._database.transaction(_step(row, "adopt segment")) as do:
+            _insert_run(do, run)
+            if not do("SELECT 1 FROM segment WHERE segment = ?", row.segment):
+                do(
+                    "DELETE FROM garbage WHERE segment = ? OR (volume = ? AND path = ?)",
+                    row.segment,
+                    row.volume,
+                    row.path,
+                )
+                _make_room(do, row.camera, row.stream, Span(facts.start_ns, facts.end_ns))
+                _insert_segment(do, row)
+            else:
+                _make_room(do, row.camera, row.stream, Span(facts.start_ns, facts.end_ns))
+            return _close(do, row.segment, facts, part_sha256s, adopted=True)
+
+    def discard_segment(self, segment: str) -> None:
+        """Forgets an open segment in whose file nothing was written; Fatal for a closed one."""
+        with self._database.transaction(f"discard segment {segment}") as do:
+            found = do("SELECT state FROM segment WHERE segment = ?", segment)
+            if found and found[0][0] != "open":
+                raise Fatal(f"segment {segment} is {found[0][0]}: only an open one can be discarded")
+            do("DELETE FROM segment WHERE segment = ?", segment)
+
+    def begin_gap(self, camera: str, stream: StreamName, start_ns: WallNs, cause: str, detail: str = "") -> None:
+        """From `start_ns` on nothing is recorded, for this cause.
+
+        While a gap is open, the same cause changes nothing and another one ends it here and begins anew.
+        """
+        rows.check_gap(camera, cause)
+        with self._database.transaction(f"camera {camera}, begin gap ({cause})") as do:
+            _begin_gap(do, camera, stream, start_ns, cause, rows.short(detail))
+
+    def end_gap(self, camera: str, stream: StreamName, end_ns: WallNs) -> bool:
+        """Ends the open gap, if there is one (the answer). One that would be empty vanishes."""
+        with self._database.transaction(f"camera {camera}, end gap") as do:
+            return _end_gap(do, camera, stream, end_ns)
+
+    def add_gap(self, row: GapRow) -> None:
+        """A gap that is known as a whole, or with no end the one that begins; adding it again does nothing."""
+        rows.check_gap(row.camera, row.cause)
+        with self._database.transaction(f"camera {row.camera}, add gap ({row.cause})") as do:
+            if row.end_ns is None:
+                _begin_gap(do, row.camera, row.stream, row.start_ns, row.cause, rows.short(row.detail))
+            else:
+                _insert_gap(do, dataclasses.replace(row, detail=rows.short(row.detail)))
+
+    def mark_garbage(self, segment: str, reason: str) -> None:
+        """A closed segment becomes garbage and its span a gap; its file may be deleted from now on.
+
+        Marking it again does nothing. Fatal for a segment that is open, or unknown.
+        """
+        with self._database.transaction(f"mark garbage {segment}") as do:
+            if do("SELECT 1 FROM garbage WHERE segment = ?", segment):
+                return
+            found = do(f"{SELECT_SEGMENT} WHERE segment = ? AND state = 'closed'", segment)
+            if not found:
+                raise Fatal(f"segment {segment} is not closed: it cannot become garbage")
+            row = rows.segment_row(found[0])
+            do("DELETE FROM segment WHERE segment = ?", segment)
+            sql = f"INSERT INTO garbage ({rows.GARBAGE_COLUMNS}) VALUES (?, ?, ?, ?)"
+            do(sql, segment, row.volume, row.path, rows.short(reason))
+            _insert_policy_gap(do, row, rows.short(reason))
+
+    def drop_garbage(self, segment: str) -> None:
+        """Its file is gone for good. Dropping it again does nothing."""
+        with self._database.transaction(f"drop garbage {segment}") as do:
+            do("DELETE FROM garbage WHERE segment = ?", segment)
+
+    def set_full_scan_due(self, due: bool) -> None:
+        """Whether the next start-up has to look through all files."""
+        with self._database.transaction("note the scan") as do:
+            do("UPDATE counter SET value = ? WHERE name = 'full_scan_due'", int(due))
+
+
+def subtract(gap: GapRow, footage: Span) -> list[GapRow]:
+    """What is left of a gap when there is footage in it: the gap itself, a part before, a part after, or nothing."""
+    if gap.start_ns >= footage.end_ns or (gap.end_ns is not None and gap.end_ns <= footage.start_ns):
+        return [gap]
+    left = []
+    if gap.start_ns < footage.start_ns:
+        left.append(dataclasses.replace(gap, end_ns=footage.start_ns))
+    if gap.end_ns is None or gap.end_ns > footage.end_ns:
+        left.append(dataclasses.replace(gap, start_ns=footage.end_ns))
+    return left
+
+
+def _step(row: SegmentRow, step: str) -> str:
+    return f"camera {row.camera}, {step} {row.segment}"
+
+
+def _insert_run(do: Do, row: RunRow) -> None:
+    do(f"INSERT OR IGNORE INTO run ({rows.RUN_COLUMNS}) VALUES ({_marks(13)})", *rows.run_values(row))
+
+
+def _insert_segment(do: Do, row: SegmentRow) -> None:
+    for table, value in (("volume", row.volume), ("run", row.run)):
+        if not do(f"SELECT 1 FROM {table} WHERE {table} = ?", value):
+            raise Fatal(f"camera {row.camera}, segment {row.segment}: its {table} {value!r} is not in the catalogue")
+    columns = "segment, camera, stream, run, volume, path, state, start_ns"
+    values = (row.segment, row.camera, row.stream, row.run, row.volume, row.path, "open", row.start_ns)
+    do(f"INSERT INTO segment ({columns}) VALUES ({_marks(8)})", *values)
+
+
+def _close(do: Do, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool) -> int:
+    found = do(f"{SELECT_SEGMENT} WHERE segment = ?", segment)
+    if not found:
+        raise Fatal(f"segment {segment} is not in the catalogue: it cannot be closed")
+    row = rows.segment_row(found[0])
+    if row.state != "open":
+        raise Fatal(f"camera {row.camera}, segment {segment} is {row.state} already: it cannot be closed")
+    rows.check_facts(row, facts, part_sha256s)
+    sequence = int(do("UPDATE counter SET value = value + 1 WHERE name = 'sequence' RETURNING value")[0][0])
+    do(
+        "UPDATE segment SET state = 'closed', end_ns = ?, sequence = ?, adopted = ?, codec = ?, width = ?, height = ?, "
+        "frames = ?, size_bytes = ?, sha256 = ?, part_sha256s = ?, time_base_numerator = ?, "
+        "time_base_denominator = ?, start_ticks = ?, init_bytes = ?, gops = ? WHERE segment = ?",
+        *(facts.end_ns, sequence, int(adopted)),
+        *rows.facts_values(facts, part_sha256s),
+        segment,
+    )
+    return sequence
+
+
+def _make_room(do: Do, camera: str, stream: StreamName, footage: Span) -> None:
+    sql = f"{_SELECT_GAP} WHERE camera = ? AND stream = ? AND start_ns < ? AND (end_ns > ? OR end_ns IS NULL)"
+    found = [GapRow(*row) for row in do(sql, camera, stream, footage.end_ns, footage.start_ns)]
+    for gap in found:
+        do("DELETE FROM gap WHERE camera = ? AND stream = ? AND start_ns = ?", camera, stream, gap.start_ns)
+    _insert_gaps(do, (part for gap in found for part in subtract(gap, footage)))
+
+
+def _insert_gaps(do: Do, gaps: Iterable[GapRow]) -> None:
+    for gap in gaps:
+        _insert_gap(do, gap)
+
+
+def _insert_gap(do: Do, row: GapRow) -> None:
+    values = (row.camera, row.stream, row.start_ns, row.end_ns, row.cause, row.detail)
+    if do(f"{_SELECT_GAP} WHERE camera = ? AND stream = ? AND start_ns = ?", *values[:3]) == [values]:
+        return
+    do(f"INSERT INTO gap ({rows.GAP_COLUMNS}) VALUES ({_marks(6)})", *values)
+
+
+def _open_gap(do: Do, camera: str, stream: StreamName) -> GapRow | None:
+    found = do(f"{_SELECT_GAP} WHERE camera = ? AND stream = ? AND end_ns IS NULL", camera, stream)
+    return GapRow(*found[0]) if found else None
+
+
+def _begin_gap(do: Do, camera: str, stream: StreamName, start_ns: WallNs, cause: str, detail: str) -> None:
+    gap = _open_gap(do, camera, stream)
+    if gap is not None and gap.cause == cause:
+        return
+    _end_gap(do, camera, stream, start_ns)
+    _insert_gap(do, GapRow(camera, stream, start_ns, None, cause, detail))
+
+
+def _end_gap(do: Do, camera: str, stream: StreamName, end_ns: WallNs) -> bool:
+    gap = _open_gap(do, camera, stream)
+    if gap is None:
+        return False
+    if end_ns == gap.start_ns:
+        do("DELETE FROM gap WHERE camera = ? AND stream = ? AND end_ns IS NULL", camera, stream)
+    else:
+        do("UPDATE gap SET end_ns = ? WHERE camera = ? AND stream = ? AND end_ns IS NULL", end_ns, camera, stream)
+    return True
+
+
+def _insert_policy_gap(do: Do, row: SegmentRow, reason: str) -> None:
+    """The deleted segment's span as a gap, joined with the gaps of the same reason that it touches."""
+    assert row.end_ns is not None, "a closed segment has an end"
+    key = (row.camera, row.stream)
+    same = f"{_SELECT_GAP} WHERE camera = ? AND stream = ? AND cause = 'policy' AND detail = ? AND end_ns IS NOT NULL"
+    before = do(f"{same} AND start_ns < ? ORDER BY start_ns DESC LIMIT 1", *key, reason, row.start_ns)
+    after = do(f"{same} AND start_ns = ?", *key, reason, row.end_ns)
+    start_ns, end_ns = row.start_ns, row.end_ns
+    joined = [GapRow(*gap) for gap in (*before, *after) if row.start_ns in (gap[2], gap[3]) or row.end_ns == gap[2]]
+    for gap in joined:
+        do("DELETE FROM gap WHERE camera = ? AND stream = ? AND start_ns = ?", *key, gap.start_ns)
+        start_ns, end_ns = min(start_ns, gap.start_ns), max(end_ns, gap.end_ns or end_ns)
+    _insert_gap(do, GapRow(row.camera, row.stream, start_ns, end_ns, "policy", reason))
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

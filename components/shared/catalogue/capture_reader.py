@@ -1,0 +1,218 @@
+"""Reads capture.db: what Capture has recorded, for Capture itself and for everybody else.
+
+Any thread may call. Every call is one short read, or several for a long answer, and never holds the file. It knows
+nothing of how rows come about; see `capture`.
+"""
+# ruff: noqa: S608 - statements are put together from constants of this package; values are always bound
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from components.shared.catalogue import capture_rows as rows
+from components.shared.catalogue.capture_rows import (
+    GapRow,
+    GarbageRow,
+    RunRow,
+    SegmentRow,
+    SegmentState,
+    StreamRow,
+    Volume,
+)
+from components.shared.catalogue.capture_schema import CAPTURE
+from components.shared.catalogue.database import READ_ROWS_MAX, Database, Row, Value, open_for_reading, pages
+from components.shared.errors import Fatal
+from components.shared.wire.object_keys import StreamName
+from components.shared.wire.units import WallNs
+
+SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
+_BEFORE_ALL = -9_223_372_036_854_775_808
+"""The smallest integer of SQLite: every row comes after it."""
+
+
+class Filed(Protocol):
+    """A row that has a file: segments, garbage, and the rows of other catalogues that name a volume."""
+
+    @property
+    def volume(self) -> str:
+        """The volume's id."""
+
+    @property
+    def path(self) -> str:
+        """The path under the volume's root."""
+
+
+class CaptureReader:
+    """Reads capture.db. Any thread may call; every call is one short read, or several for a long answer."""
+
+    def __init__(self, database: Database, data: Path):
+        """Made by `open`."""
+        self._database = database
+        self._data = data
+
+    @classmethod
+    def open(cls, data: Path) -> CaptureReader:
+        """Transient when Capture has not made the file yet, or not migrated it yet."""
+        return cls(open_for_reading(data, CAPTURE), data)
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._database.close()
+
+    def volumes(self) -> list[Volume]:
+        """All volumes, by id."""
+        found = self._database.read("SELECT volume, root FROM volume ORDER BY volume LIMIT ?", READ_ROWS_MAX)
+        return [Volume(volume, self._data / root) for volume, root in found]
+
+    def streams(self) -> list[StreamRow]:
+        """All streams, by camera."""
+        sql = f"SELECT {rows.STREAM_COLUMNS} FROM stream ORDER BY camera, stream LIMIT ?"
+        return [rows.stream_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
+
+    def segments(
+        self,
+        camera: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        state: SegmentState | None = None,
+        limit: int | None = None,
+        stream: StreamName | None = None,
+    ) -> list[SegmentRow]:
+        """Segments that have footage in `[since_ns, until_ns)`, by start. An open one lasts until it is closed."""
+        where = _Where()
+        where.add("camera = ?", camera)
+        where.add("stream = ?", stream)
+        where.add("(end_ns > ? OR end_ns IS NULL)", since_ns)
+        where.add("start_ns < ?", until_ns)
+        where.add("state = ?", state)
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            after = (last[7], last[0]) if last is not None else (_BEFORE_ALL, "")
+            sql = f"{SELECT_SEGMENT} WHERE (start_ns, segment) > (?, ?) {where.sql} ORDER BY start_ns, segment LIMIT ?"
+            return self._database.read(sql, *after, *where.values, count)
+
+        return [rows.segment_row(row) for row in pages(fetch, limit)]
+
+    def segment(self, segment: str) -> SegmentRow | None:
+        """The row of that id, or None."""
+        found = self._database.read(f"{SELECT_SEGMENT} WHERE segment = ?", segment)
+        return rows.segment_row(found[0]) if found else None
+
+    def closed_after(self, sequence: int, limit: int) -> list[SegmentRow]:
+        """The next closed segments after a cursor, in the order they were closed; at most READ_ROWS_MAX of them.
+
+        A number that is missing between two of them was deleted: it never appears later.
+        """
+        sql = f"{SELECT_SEGMENT} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        return [rows.segment_row(row) for row in self._database.read(sql, sequence, min(limit, READ_ROWS_MAX))]
+
+    def open_segments(self) -> list[SegmentRow]:
+        """Segments that are being written, or were when Capture ended."""
+        sql = f"{SELECT_SEGMENT} WHERE state = 'open' ORDER BY start_ns, segment LIMIT ?"
+        return [rows.segment_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
+
+    def gaps(
+        self,
+        camera: str | None = None,
+        since_ns: int | None = None,
+        until_ns: int | None = None,
+        stream: StreamName | None = None,
+    ) -> list[GapRow]:
+        """Gaps with time in `[since_ns, until_ns)`, by start."""
+        where = _Where()
+        where.add("camera = ?", camera)
+        where.add("stream = ?", stream)
+        where.add("(end_ns > ? OR end_ns IS NULL)", since_ns)
+        where.add("start_ns < ?", until_ns)
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            after = (last[2], last[-1]) if last is not None else (_BEFORE_ALL, 0)
+            sql = (
+                f"SELECT {rows.GAP_COLUMNS}, gap FROM gap "
+                f"WHERE (start_ns, gap) > (?, ?) {where.sql} ORDER BY start_ns, gap LIMIT ?"
+            )
+            return self._database.read(sql, *after, *where.values, count)
+
+        return [GapRow(*row[:-1]) for row in pages(fetch, None)]
+
+    def runs(self, camera: str | None = None) -> list[RunRow]:
+        """Runs by start."""
+        where = _Where()
+        where.add("camera = ?", camera)
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            after = (last[3], last[0]) if last is not None else (_BEFORE_ALL, "")
+            sql = (
+                f"SELECT {rows.RUN_COLUMNS} FROM run "
+                f"WHERE (started_ns, run) > (?, ?) {where.sql} ORDER BY started_ns, run LIMIT ?"
+            )
+            return self._database.read(sql, *after, *where.values, count)
+
+        return [rows.run_row(row) for row in pages(fetch, None)]
+
+    def garbage(self) -> list[GarbageRow]:
+        """Files that wait for their deletion, at most READ_ROWS_MAX of them: come again when they are gone."""
+        sql = f"SELECT {rows.GARBAGE_COLUMNS} FROM garbage ORDER BY segment LIMIT ?"
+        return [GarbageRow(*row) for row in self._database.read(sql, READ_ROWS_MAX)]
+
+    def last_sequence(self) -> int:
+        """The number of the segment that was closed last; 0 before the first."""
+        return int(self._database.read("SELECT value FROM counter WHERE name = 'sequence'")[0][0])
+
+    def record_end_ns(self, camera: str, stream: StreamName) -> WallNs | None:
+        """Where the record of a stream ends: what comes next starts here or later. None when there is no record."""
+        ends: list[int] = []
+        for table in ("segment", "gap"):
+            sql = (
+                f"SELECT coalesce(end_ns, start_ns) FROM {table} "
+                f"WHERE camera = ? AND stream = ? ORDER BY start_ns DESC LIMIT 1"
+            )
+            ends.extend(row[0] for row in self._database.read(sql, camera, stream))
+        return WallNs(max(ends)) if ends else None
+
+    def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
+        """When the newest segment of a stream on a volume starts, closed or open."""
+        sql = (
+            "SELECT start_ns FROM segment WHERE camera = ? AND stream = ? AND volume = ? ORDER BY start_ns DESC LIMIT 1"
+        )
+        found = self._database.read(sql, camera, stream, volume)
+        return WallNs(found[0][0]) if found else None
+
+    def known_paths(self, camera: str, stream: StreamName, volume: str, since_ns: int) -> frozenset[str]:
+        """The paths of a stream's segments on a volume that start at `since_ns` or later."""
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            after = last[1] if last is not None else since_ns - 1
+            sql = (
+                "SELECT path, start_ns FROM segment WHERE camera = ? AND stream = ? AND volume = ? AND start_ns > ? "
+                "ORDER BY start_ns LIMIT ?"
+            )
+            return self._database.read(sql, camera, stream, volume, after, count)
+
+        return frozenset(row[0] for row in pages(fetch, None))
+
+    def file_path(self, row: Filed) -> Path:
+        """Where the file of a row is. A volume that is not registered is Fatal."""
+        found = self._database.read("SELECT root FROM volume WHERE volume = ?", row.volume)
+        if not found:
+            raise Fatal(f"volume {row.volume!r} of {row.path} is not registered")
+        root: str = found[0][0]
+        return self._data / root / row.path
+
+    def full_scan_due(self) -> bool:
+        """Whether a start-up has yet to look through all files: in a new catalogue, and after a broken-off scan."""
+        return bool(self._database.read("SELECT value FROM counter WHERE name = 'full_scan_due'")[0][0])
+
+
+class _Where:
+    """The conditions that were asked for, each with its value."""
+
+    def __init__(self) -> None:
+        self.sql = ""
+        self.values: list[Value] = []
+
+    def add(self, condition: str, value: Value) -> None:
+        if value is not None:
+            self.sql += f" AND {condition}"
+            self.values.append(value)

@@ -1,0 +1,179 @@
+"""The tables of capture.db, as numbered migrations that only add.
+
+A column that a later migration adds has a default or may be NULL, because the release before goes on writing rows
+without it. Closed vocabularies that can never grow (`main`/`sub`, `open`/`closed`) are checked here; those that may
+(states, causes, reasons) are checked by the writer, because SQLite cannot change a CHECK.
+
+Kept by the schema itself, whoever writes: a segment is open without facts or closed with all of them; one open
+segment and one open gap per stream; the segments and gaps of a stream never overlap. An open segment or gap has no
+end yet and counts as its first nanosecond against what begins beside it; when it is closed the whole span counts.
+"""
+# ruff: noqa: S608 - statements are put together from constants of this module
+
+from __future__ import annotations
+
+from components.shared.catalogue.database import Schema
+
+# Spans of one table never overlap each other, so the last one that starts before an end is the only one that can
+# reach over a start: one step in the index (camera, stream, start_ns) answers.
+_FOREVER = 9_223_372_036_854_775_807
+
+
+def _reaches(table: str, key: str, new_end: str, open_end: str) -> str:
+    """Whether a row of `table` other than the new one reaches into [NEW.start_ns, new_end)."""
+    return (
+        f"(SELECT coalesce(end_ns, {open_end}) FROM {table} "
+        f"WHERE camera = NEW.camera AND stream = NEW.stream AND start_ns < {new_end} {key} "
+        f"ORDER BY start_ns DESC LIMIT 1) > NEW.start_ns"
+    )
+
+
+_NEW_END = "coalesce(NEW.end_ns, NEW.start_ns + 1)"
+_OTHER_SEGMENT = "AND segment <> NEW.segment"
+_OTHER_GAP = "AND gap <> NEW.gap"
+
+
+def _guard(name: str, when: str, condition: str, message: str) -> str:
+    return f"CREATE TRIGGER {name} {when} WHEN {condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
+
+
+_VERSION_1 = (
+    """
+    CREATE TABLE volume (
+        volume TEXT NOT NULL PRIMARY KEY,
+        root TEXT NOT NULL UNIQUE
+    ) STRICT
+    """,
+    """
+    CREATE TABLE stream (
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        stream TEXT NOT NULL CHECK (stream IN ('main', 'sub')),
+        state TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        since_ns INTEGER NOT NULL,
+        failures INTEGER NOT NULL CHECK (failures >= 0),
+        enabled_since_ns INTEGER NOT NULL,
+        PRIMARY KEY (camera, stream)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE run (
+        run TEXT NOT NULL PRIMARY KEY,
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        stream TEXT NOT NULL CHECK (stream IN ('main', 'sub')),
+        started_ns INTEGER NOT NULL,
+        ended_ns INTEGER,
+        codec TEXT NOT NULL,
+        width INTEGER NOT NULL CHECK (width > 0),
+        height INTEGER NOT NULL CHECK (height > 0),
+        time_base_numerator INTEGER NOT NULL CHECK (time_base_numerator > 0),
+        time_base_denominator INTEGER NOT NULL CHECK (time_base_denominator > 0),
+        frames_received INTEGER NOT NULL CHECK (frames_received >= 0),
+        frames_recorded INTEGER NOT NULL CHECK (frames_recorded >= 0),
+        end_cause TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX run_of_stream ON run (camera, stream, started_ns)",
+    "CREATE INDEX run_unended ON run (run) WHERE ended_ns IS NULL",
+    """
+    CREATE TABLE segment (
+        segment TEXT NOT NULL PRIMARY KEY,
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        stream TEXT NOT NULL CHECK (stream IN ('main', 'sub')),
+        run TEXT NOT NULL REFERENCES run (run),
+        volume TEXT NOT NULL REFERENCES volume (volume),
+        path TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('open', 'closed')),
+        start_ns INTEGER NOT NULL,
+        end_ns INTEGER,
+        sequence INTEGER UNIQUE,
+        codec TEXT,
+        width INTEGER,
+        height INTEGER,
+        frames INTEGER,
+        size_bytes INTEGER,
+        sha256 BLOB,
+        part_sha256s BLOB,
+        time_base_numerator INTEGER,
+        time_base_denominator INTEGER,
+        start_ticks INTEGER,
+        init_bytes INTEGER,
+        gops BLOB,
+        adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)),
+        UNIQUE (volume, path),
+        CHECK (
+            (state = 'open' AND end_ns IS NULL AND sequence IS NULL AND size_bytes IS NULL AND sha256 IS NULL)
+            OR (state = 'closed' AND end_ns > start_ns AND sequence > 0 AND frames > 0 AND size_bytes > 0
+                AND length(sha256) = 32 AND length(part_sha256s) > 0 AND length(part_sha256s) % 32 = 0
+                AND codec IS NOT NULL AND width > 0 AND height > 0
+                AND time_base_numerator > 0 AND time_base_denominator > 0
+                AND start_ticks IS NOT NULL AND init_bytes > 0 AND length(gops) > 0)
+        )
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX segment_open ON segment (camera, stream) WHERE state = 'open'",
+    "CREATE INDEX segment_of_stream ON segment (camera, stream, start_ns)",
+    "CREATE INDEX segment_by_time ON segment (start_ns, segment)",
+    "CREATE INDEX segment_of_run ON segment (run)",
+    """
+    CREATE TABLE gap (
+        gap INTEGER NOT NULL PRIMARY KEY,
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        stream TEXT NOT NULL CHECK (stream IN ('main', 'sub')),
+        start_ns INTEGER NOT NULL,
+        end_ns INTEGER,
+        cause TEXT NOT NULL,
+        detail TEXT NOT NULL,
+        CHECK (end_ns IS NULL OR end_ns > start_ns),
+        UNIQUE (camera, stream, start_ns)
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX gap_open ON gap (camera, stream) WHERE end_ns IS NULL",
+    "CREATE INDEX gap_by_time ON gap (start_ns, gap)",
+    """
+    CREATE TABLE garbage (
+        segment TEXT NOT NULL PRIMARY KEY,
+        volume TEXT NOT NULL REFERENCES volume (volume),
+        path TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        UNIQUE (volume, path)
+    ) STRICT
+    """,
+    "CREATE TABLE counter (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
+    "INSERT INTO counter (name, value) VALUES ('sequence', 0), ('full_scan_due', 1)",
+    _guard(
+        "segment_over_segment",
+        "BEFORE INSERT ON segment",
+        _reaches("segment", _OTHER_SEGMENT, _NEW_END, str(_FOREVER)),
+        "it overlaps another segment of the stream",
+    ),
+    _guard(
+        "segment_over_gap",
+        "BEFORE INSERT ON segment",
+        f"(NEW.state = 'closed' AND {_reaches('gap', '', _NEW_END, str(_FOREVER))}) "
+        f"OR {_reaches('gap', 'AND end_ns IS NOT NULL', _NEW_END, 'end_ns')}",
+        "it overlaps a gap of the stream",
+    ),
+    _guard(
+        "closed_segment_over_segment",
+        "BEFORE UPDATE OF start_ns, end_ns, state ON segment",
+        _reaches("segment", _OTHER_SEGMENT, _NEW_END, str(_FOREVER)),
+        "it overlaps another segment of the stream",
+    ),
+    _guard(
+        "closed_segment_over_gap",
+        "BEFORE UPDATE OF start_ns, end_ns, state ON segment",
+        _reaches("gap", "", _NEW_END, str(_FOREVER)),
+        "it overlaps a gap of the stream",
+    ),
+    *(
+        _guard(f"gap_over_{other}_{verb}", f"BEFORE {verb} ON gap", condition, f"it overlaps {article} of the stream")
+        for verb in ("INSERT", "UPDATE")
+        for other, article, condition in (
+            ("gap", "another gap", _reaches("gap", _OTHER_GAP, _NEW_END, str(_FOREVER))),
+            ("segment", "a segment", _reaches("segment", "", _NEW_END, "start_ns + 1")),
+        )
+    ),
+)
+
+CAPTURE = Schema("capture", (_VERSION_1,))

@@ -1,0 +1,285 @@
+"""The one door to sqlite3: opens an owner's file, for its one writer or for any reader, and migrates it.
+
+It knows nothing of what the tables mean. What it keeps:
+
+- One writer per file: a lock beside the file is held while it is open for writing, so that a second writer is told
+  at once who writes already instead of both blocking each other now and then.
+- What a committed transaction wrote survives a power cut: WAL with `synchronous=FULL` (with NORMAL, seconds of
+  committed rows were lost). Every write is a transaction that takes the write lock at its start.
+- A reader never creates, never writes, never holds a read open: a statement's rows are fetched before `read`
+  returns, and a caller that wants more asks again. A read that stays open makes the WAL grow without bound.
+- Migrations are numbered and only add. Writer and reader need at least their own number, never exactly it, so that
+  the release before opens the file of the release after.
+
+What SQLite raises becomes Transient (busy, full, not there), or Fatal (a broken constraint is a broken promise of
+ours; so is a damaged file).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.shared.errors import Fatal, NvrError, Transient
+from components.shared.runtime.files import make_folders
+
+FOLDER = "catalogue"
+"""Under the data root: one file per owner, `<owner>.db`."""
+
+WRITER_BUSY_MS = 5_000
+"""How long a writer waits for the file. It is the only writer, so it waits only for a reader that recovers the WAL."""
+
+READER_BUSY_MS = 2_000
+"""How long a reader waits: in WAL mode only for somebody's recovery. It can come again, so less than a writer."""
+
+READ_ROWS_MAX = 1_000
+"""Rows of one statement: about 10 ms and 1 MB at most, so that no reader holds the WAL and no lock is held longer."""
+
+WAL_BYTES_KEPT = 16 * 1024 * 1024
+"""A WAL that a stopped reader made grow is cut back to this after it: four times the usual checkpoint."""
+
+_LOCK_MODE = 0o660
+
+_TRANSIENT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+Value = int | float | str | bytes | None
+Row = tuple[Any, ...]
+Do = Callable[..., list[Row]]
+"""`do(sql, *values)` inside a transaction: runs one statement and gives its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """An owner's file: its name, and its migrations in order, each a sequence of statements that only add."""
+
+    owner: str
+    migrations: tuple[tuple[str, ...], ...]
+
+    @property
+    def version(self) -> int:
+        """The number that `user_version` must have reached."""
+        return len(self.migrations)
+
+
+def catalogue_path(data: Path, owner: str) -> Path:
+    """Where an owner's file is."""
+    return data / FOLDER / f"{owner}.db"
+
+
+class Database:
+    """One connection to one owner's file, safe to share between threads: one statement or transaction at a time."""
+
+    def __init__(self, path: Path, schema: Schema, connect: Callable[[], sqlite3.Connection], lock_fd: int | None):
+        """Opened by `open_for_writing` or `open_for_reading`, not directly."""
+        self._path = path
+        self._schema = schema
+        self._connect = connect
+        self._lock_fd = lock_fd
+        self._turn = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._inode = 0
+
+    @property
+    def path(self) -> Path:
+        """The owner's file."""
+        return self._path
+
+    def read(self, sql: str, *values: Value) -> list[Row]:
+        """All rows of one statement. It must limit itself to READ_ROWS_MAX rows."""
+        with self._turn, self._translated("read"):
+            return self._ready().execute(sql, values).fetchall()
+
+    @contextmanager
+    def transaction(self, step: str) -> Iterator[Do]:
+        """One durable change: committed when the block ends, undone when it raises. `step` is for messages."""
+        with self._turn, self._translated(step):
+            connection = self._ready()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield lambda sql, *values: connection.execute(sql, values).fetchall()
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        """Closes the file and gives up the writer's lock; closing again does nothing."""
+        with self._turn:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._lock_fd is not None:
+                os.close(self._lock_fd)
+                self._lock_fd = None
+
+    def _ready(self) -> sqlite3.Connection:
+        """The connection; a reader whose file was replaced under it (a reset) opens the new one."""
+        if self._lock_fd is None and self._connection is not None and self._inode != _inode(self._path):
+            self._connection.close()
+            self._connection = None
+        if self._connection is None:
+            inode = _inode(self._path)
+            if self._lock_fd is None and inode == 0:
+                raise Transient(f"catalogue {self._path.name} is not there: its owner has not made it yet")
+            connection = self._connect()
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._inode = connection, inode
+        return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if self._lock_fd is not None:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES_KEPT}")
+            _migrate(connection, self._schema)
+        version = _version(connection)
+        if version < self._schema.version:
+            raise Transient(
+                f"catalogue {self._path.name} has schema {version}, {self._schema.version} is needed: "
+                f"its owner has not migrated it yet"
+            )
+
+    @contextmanager
+    def _translated(self, step: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _meaning(f"catalogue {self._path.name}, {step}", error, self._lock_fd is not None) from error
+
+
+def open_for_writing(data: Path, schema: Schema) -> Database:
+    """The owner's file for its one writer: created and migrated as needed. Transient while another process writes."""
+    path = catalogue_path(data, schema.owner)
+    make_folders(path.parent)
+    lock_fd = _take_lock(path.with_suffix(".lock"), path.name)
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=WRITER_BUSY_MS / 1000)
+
+    return _opened(Database(path, schema, connect, lock_fd))
+
+
+def open_for_reading(data: Path, schema: Schema) -> Database:
+    """The owner's file for anybody else. Transient when it is not there, or is older than this reader."""
+    path = catalogue_path(data, schema.owner)
+    # as_uri needs an absolute path; it also escapes what a URI may not hold.
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=READER_BUSY_MS / 1000
+        )
+
+    return _opened(Database(path, schema, connect, None))
+
+
+def pages(fetch: Callable[[Row | None, int], Sequence[Row]], limit: int | None) -> list[Row]:
+    """All rows of a long answer, or its first `limit`, in statements of at most READ_ROWS_MAX rows.
+
+    `fetch(last, count)` gives the next `count` rows after the row `last`. Between two statements the file may change:
+    the answer is what each part was when it was read.
+    """
+    rows: list[Row] = []
+    last: Row | None = None
+    while limit is None or len(rows) < limit:
+        count = READ_ROWS_MAX if limit is None else min(READ_ROWS_MAX, limit - len(rows))
+        page = fetch(last, count)
+        rows.extend(page)
+        if len(page) < count:
+            break
+        last = page[-1]
+    return rows
+
+
+def _opened(database: Database) -> Database:
+    try:
+        database.read("SELECT 1")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
+    """Brings the file up to this release's schema, a transaction per migration; a newer file stays as it is."""
+    while (version := _version(connection)) < schema.version:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in schema.migrations[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={version + 1}")
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _inode(path: Path) -> int:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _take_lock(path: Path, name: str) -> int:
+    """The writer's lock, which ends with the process that holds it. It names the holder for the one who is refused."""
+    try:
+        lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _LOCK_MODE)
+    except OSError as error:
+        raise Transient(f"catalogue {name}: its lock cannot be opened: {error.strerror}") from error
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.ftruncate(lock_fd, 0)
+        os.pwrite(lock_fd, str(os.getpid()).encode(), 0)
+    except BlockingIOError as error:
+        holder = os.pread(lock_fd, 20, 0).decode(errors="replace") or "unknown"
+        os.close(lock_fd)
+        raise Transient(f"catalogue {name} already has a writer: process {holder}") from error
+    except OSError as error:
+        os.close(lock_fd)
+        raise Transient(f"catalogue {name}: its lock cannot be taken: {error.strerror}") from error
+    return lock_fd
+
+
+def _meaning(where: str, error: sqlite3.Error, writing: bool) -> NvrError:
+    code = getattr(error, "sqlite_errorcode", None)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    # The file was moved away under its writer: what it writes is lost, so it must not go on.
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return Fatal(f"{where}: the file was moved or deleted while it was open ({name})")
+    # The low byte is the primary code, the rest says more about it. A damaged file is its owner's to mend: a reader
+    # waits, as for a file that is not there yet.
+    passing = _TRANSIENT if writing else _TRANSIENT | _DAMAGED
+    if code is not None and code & 0xFF in passing:
+        return Transient(f"{where}: {error} ({name})")
+    return Fatal(f"{where}: {error} ({name})")
