@@ -21,7 +21,7 @@ from components.shared.wire.units import format_iso
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 _RANK: dict[Level, int] = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
-_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s\"'<>]*@")
+_CREDENTIALS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*:/{1,2})[^\s\"'<>]*@")
 _CUT_FIELDS_CHARS = 1_000
 """Of a record above the longest line, so much of the fields' JSON text is kept (at most 3 bytes and an escape each)."""
 
