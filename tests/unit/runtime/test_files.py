@@ -139,7 +139,7 @@ def test_a_file_has_exactly_the_mode_that_was_asked_for(tmp_path: Path, mode: in
 
 def test_a_temporary_file_is_never_readable_by_more_than_the_file(tmp_path: Path) -> None:
     """While a secret is being written, its temporary file is as closed as the secret."""
-    modes = []
+    modes: list[int] = []
 
     def look(name: str) -> None:
         if name == "after write":

@@ -88,10 +88,12 @@ def test_wake_ends_the_wait_of_a_taker_that_should_stop() -> None:
 def test_nothing_is_lost_between_putting_and_taking_in_threads() -> None:
     """Two thousand messages of four threads all arrive at one taker that never waits longer than it must."""
     inbox, clock, stop = CloudInbox(4_000), SystemClock(), threading.Event()
-    putters = [
-        threading.Thread(target=lambda first=first: [inbox.put(_message(first + n)) for n in range(500)])
-        for first in range(0, 2_000, 500)
-    ]
+
+    def put(first: int) -> None:
+        for number in range(first, first + 500):
+            inbox.put(_message(number))
+
+    putters = [threading.Thread(target=put, args=(first,)) for first in range(0, 2_000, 500)]
     for putter in putters:
         putter.start()
     taken = [inbox.take(clock, stop, 5 * NS_PER_S) for _ in range(2_000)]

@@ -194,10 +194,12 @@ def test_lines_of_many_threads_do_not_mix() -> None:
     """Eight threads writing at once give whole lines."""
     reader, output = os.pipe()
     writer = LineWriter(output)
-    threads = [
-        threading.Thread(target=lambda letter=letter: [writer(letter * 200) for _ in range(20)])
-        for letter in "abcdefgh"
-    ]
+
+    def write(letter: str) -> None:
+        for _ in range(20):
+            writer(letter * 200)
+
+    threads = [threading.Thread(target=write, args=(letter,)) for letter in "abcdefgh"]
     for thread in threads:
         thread.start()
     for thread in threads:
