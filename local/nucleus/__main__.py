@@ -17,15 +17,9 @@ def parse_options(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m local.nucleus", description="A local Greengrass core.")
     parser.add_argument("--root", type=Path, required=True, help="folder that the core keeps everything in")
     parser.add_argument("--build", type=Path, required=True, help="folder with recipes/ and artifacts/")
-    parser.add_argument(
-        "--deployment", type=Path, required=True, help="deployment file; SIGHUP reads it again"
-    )
-    parser.add_argument(
-        "--profile", choices=sorted(PROFILES), default="lite", help="which runtime to imitate"
-    )
-    parser.add_argument(
-        "--drop-local-messages", action="store_true", help="accept local messages and deliver none"
-    )
+    parser.add_argument("--deployment", type=Path, required=True, help="deployment file; SIGHUP reads it again")
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="lite", help="which runtime to imitate")
+    parser.add_argument("--drop-local-messages", action="store_true", help="accept local messages and deliver none")
     parser.add_argument("--log-dir", type=Path, help="folder for logs; ROOT/logs when left out")
     given = parser.parse_args(arguments)
     root = given.root.resolve()

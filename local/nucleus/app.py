@@ -131,13 +131,13 @@ class Core:
         except DeploymentError as error:
             if is_first:
                 raise
-            log.error("the deployment is refused: %s", error)  # noqa: TRY400 - the text says it all
+            log.error("the deployment is refused: %s", error)
             self._status.deployed(str(error))
             return
         try:
             await self._lifecycle.deploy(plans, is_first=is_first)
         except DeploymentError as error:
-            log.error("the deployment failed: %s", error)  # noqa: TRY400 - the text says it all
+            log.error("the deployment failed: %s", error)
             self._status.deployed(str(error))
         else:
             for gone in set(self._tokens.values()) - set(plans):

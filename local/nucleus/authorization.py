@@ -24,9 +24,7 @@ class PolicyError(ValueError):
     """An accessControl section that no runtime takes."""
 
 
-def is_authorized(
-    access_control: Json, destination: str, operation: str, resource: str, profile: Profile
-) -> bool:
+def is_authorized(access_control: Json, destination: str, operation: str, resource: str, profile: Profile) -> bool:
     """Tell whether the accessControl section lets its component do the operation on the resource."""
     if profile.question_mark_refused and not is_valid_resource(resource):
         return False
@@ -34,8 +32,7 @@ def is_authorized(
     if not isinstance(policies, dict) or not fits_memory(policies, profile):
         return False
     return any(
-        isinstance(policy, dict) and _allows(policy, destination, operation, resource)
-        for policy in policies.values()
+        isinstance(policy, dict) and _allows(policy, destination, operation, resource) for policy in policies.values()
     )
 
 
@@ -95,11 +92,7 @@ def _glob_matches(resource: str, pattern: str) -> bool:
     """Match with "*" for any run of characters and ${x} for the character x itself."""
     parts = re.split(r"(\$\{[*$?]\}|\*)", pattern)
     expression = "".join(
-        ".*"
-        if part == "*"
-        else re.escape(part[2])
-        if part.startswith("${") and len(part) == 4
-        else re.escape(part)
+        ".*" if part == "*" else re.escape(part[2]) if part.startswith("${") and len(part) == 4 else re.escape(part)
         for part in parts
     )
     return re.fullmatch(expression, resource, re.DOTALL) is not None
@@ -110,7 +103,6 @@ def _mqtt_pattern_matches(resource: str, pattern: str) -> bool:
     if pattern.endswith("/#") and resource == pattern[:-2]:
         return True
     expression = "".join(
-        "[^/]*" if character == "+" else ".*" if character == "#" else re.escape(character)
-        for character in pattern
+        "[^/]*" if character == "+" else ".*" if character == "#" else re.escape(character) for character in pattern
     )
     return re.fullmatch(expression, resource, re.DOTALL) is not None

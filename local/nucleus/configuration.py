@@ -63,9 +63,7 @@ def leaves(node: Node, path: KeyPath = ()) -> dict[KeyPath, Leaf]:
     """Return every leaf below a node by its key path."""
     if isinstance(node, Leaf):
         return {path: node}
-    return {
-        at: leaf for key, child in node.children.items() for at, leaf in leaves(child, (*path, key)).items()
-    }
+    return {at: leaf for key, child in node.children.items() for at, leaf in leaves(child, (*path, key)).items()}
 
 
 def write(tree: Branch, path: KeyPath, value: Json, timestamp_ms: int, profile: Profile) -> list[KeyPath]:
@@ -131,11 +129,7 @@ def differences(old: Branch, new: Branch) -> list[KeyPath]:
     """Return the key paths whose value is not the same in both trees."""
     before = {path: leaf.value for path, leaf in leaves(old).items()}
     after = {path: leaf.value for path, leaf in leaves(new).items()}
-    return [
-        path
-        for path in {**before, **after}
-        if (path in before) != (path in after) or before[path] != after[path]
-    ]
+    return [path for path in {**before, **after} if (path in before) != (path in after) or before[path] != after[path]]
 
 
 def to_json(node: Node) -> Json:

@@ -82,9 +82,7 @@ class ConfigurationStore:
             self._save()
         await self._tell(component, changed)
 
-    async def deploy(
-        self, component: str, defaults: JsonObject, update: ConfigurationUpdate, now_ms: int
-    ) -> None:
+    async def deploy(self, component: str, defaults: JsonObject, update: ConfigurationUpdate, now_ms: int) -> None:
         """Bring in a recipe's values and a deployment's update; DeploymentError names what cannot be kept."""
         old = self._trees.get(component, Branch())
         digest = hashlib.sha256(compact([update.merge, list(update.reset)])).hexdigest()

@@ -38,9 +38,7 @@ class SubscriptionCount:
 class Connection:
     """One client: its component once it has said who it is, and its way out."""
 
-    def __init__(
-        self, profile: Profile, subscriptions: SubscriptionCount, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, profile: Profile, subscriptions: SubscriptionCount, writer: asyncio.StreamWriter) -> None:
         self.profile = profile
         self.subscriptions = subscriptions
         self.component = ""

@@ -151,9 +151,7 @@ class _Reader:
     def _component(self, name: str, entry: Json) -> WantedComponent:
         where = f"component {name}"
         if not COMPONENT_NAME.fullmatch(name):
-            self.faults.append(
-                f"{where}: the name has other characters than letters, digits, dot, dash, underscore"
-            )
+            self.faults.append(f"{where}: the name has other characters than letters, digits, dot, dash, underscore")
         if not isinstance(entry, dict):
             self.faults.append(f"{where}: is no map")
             return WantedComponent("")
@@ -179,8 +177,6 @@ class _Reader:
         if not is_string_list(reset):
             self.faults.append(f"{where}: configurationUpdate.reset is no list of JSON pointers")
         self.faults += [
-            f"{where}: configurationUpdate: unknown key {key}"
-            for key in value
-            if key not in ("merge", "reset")
+            f"{where}: configurationUpdate: unknown key {key}" for key in value if key not in ("merge", "reset")
         ]
         return ConfigurationUpdate(merge, tuple(strings(reset)))

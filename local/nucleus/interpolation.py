@@ -32,9 +32,7 @@ class Variables:
     dependencies: Mapping[str, Mapping[str, str]]  # the fixed ones of each direct dependency
 
 
-def folder_variables(
-    profile: Profile, *, root: str, thing_name: str, component: str, version: str
-) -> dict[str, str]:
+def folder_variables(profile: Profile, *, root: str, thing_name: str, component: str, version: str) -> dict[str, str]:
     """Return the variables with a fixed value for one component."""
     end = "/" if profile.path_ends_with_slash else ""
     return {
@@ -56,9 +54,7 @@ def interpolate(text: str, variables: Variables, profile: Profile, where: str) -
             raise DeploymentError(f"{where}: a variable of more than {limit} bytes: {name[:40]}...")
         value = _value(name, variables, profile)
         if value is None and profile.refuses_braces:
-            told = (
-                f"{where}: {match[0]!r} is no recipe variable with a value; Nucleus Lite refuses the script"
-            )
+            told = f"{where}: {match[0]!r} is no recipe variable with a value; Nucleus Lite refuses the script"
             raise DeploymentError(told)
         return match[0] if value is None else value
 

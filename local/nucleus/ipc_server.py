@@ -43,9 +43,7 @@ class ConnectionEndedError(Exception):
 class IpcServer:
     """Listens on the socket and hands requests to the operations."""
 
-    def __init__(
-        self, profile: Profile, tokens: Mapping[str, str], operations: Mapping[str, Operation]
-    ) -> None:
+    def __init__(self, profile: Profile, tokens: Mapping[str, str], operations: Mapping[str, Operation]) -> None:
         self._profile = profile
         self._subscriptions = SubscriptionCount(profile.subscriptions_max)
         self._tokens = tokens

@@ -39,6 +39,4 @@ class LifecycleOperations:
         authorize(request, CLI, name, self.access_control, self.profile)
         if name not in self.lifecycle.components:
             raise IpcError(NOT_FOUND, f"component {name} is not deployed")
-        return Answer(
-            {"restartStatus": "SUCCEEDED"}, lambda: self.lifecycle.soon(self.lifecycle.restart(name))
-        )
+        return Answer({"restartStatus": "SUCCEEDED"}, lambda: self.lifecycle.soon(self.lifecycle.restart(name)))

@@ -132,9 +132,7 @@ class _Reader:
     def known(self, values: JsonObject, keys: set[str], part: str) -> None:
         for key in values:
             if key not in keys:
-                raise self.wrong(
-                    f"{part}: {key} is not carried out by this core, known are {', '.join(sorted(keys))}"
-                )
+                raise self.wrong(f"{part}: {key} is not carried out by this core, known are {', '.join(sorted(keys))}")
 
     def manifest(self, document: JsonObject) -> JsonObject:
         if "Lifecycle" in document:

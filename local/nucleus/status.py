@@ -57,8 +57,7 @@ class Status:
             "components": {name: component.status() for name, component in self._components.items()},
             **self._live(),
             "deployment": self._deployment,
-            "ready": self._deployment["result"] == "SUCCEEDED"
-            and all(state in READY_STATES for state in states),
+            "ready": self._deployment["result"] == "SUCCEEDED" and all(state in READY_STATES for state in states),
         }
         replace_file(self._path, json.dumps(document, indent=1).encode(), durable=False)
 

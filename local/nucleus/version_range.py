@@ -14,9 +14,7 @@ Release = tuple[int, int, int]
 def satisfies(version: str, requirement: str) -> bool:
     """Tell whether a version lies in a range; ValueError for a range that is not understood."""
     wanted = _release(version)
-    return any(
-        all(low <= wanted < high for low, high in _terms(part)) for part in requirement.split("||") or [""]
-    )
+    return any(all(low <= wanted < high for low, high in _terms(part)) for part in requirement.split("||") or [""])
 
 
 def _release(version: str) -> Release:
