@@ -6,6 +6,7 @@ tests: it checks no certificate and no policy. Imports nothing of the product.
 
 from local.iot_core.broker import BrokerLimits, Overlap
 from local.iot_core.iot_core import IotCore
+from local.iot_core.iot_data_app import serves
 from local.iot_core.message import Message
 from local.iot_core.presence import Connection
 from local.iot_core.rules import RuleCounts, RuleMessage
@@ -20,4 +21,5 @@ __all__ = [
     "Refused",
     "RuleCounts",
     "RuleMessage",
+    "serves",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 BODY_BYTES_MAX = 131_072  # the largest payload that IoT Core takes
 
+_log = logging.getLogger(__name__)
+
 # status: the exception's name in the iot-data API
 _ERRORS = {
     400: "InvalidRequestException",
@@ -39,6 +42,7 @@ _ERRORS = {
     413: "RequestEntityTooLargeException",
     415: "UnsupportedDocumentEncodingException",
     429: "ThrottlingException",
+    500: "InternalFailureException",
     503: "ServiceUnavailableException",
 }
 _SHADOW = re.compile(r"/things/([^/]+)/shadow")
@@ -83,6 +87,9 @@ class IotDataApp:
             body = self._route(environ)
         except Refused as refusal:
             return _answer(start_response, refusal.code, {"message": refusal.message})
+        except OSError:  # a full disk, say
+            _log.exception("iot_data_request_failed path=%s", environ.get("PATH_INFO"))
+            return _answer(start_response, 500, {"message": "Internal service failure"})
         return _answer(start_response, 200, body)
 
     def _route(self, environ: WSGIEnvironment) -> Json:
