@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,8 +145,11 @@ def test_silent_client_is_closed_after_one_and_a_half_keep_alives(port: int, lis
     with socket.create_connection(("127.0.0.1", port), timeout=WAIT_S) as raw:
         raw.sendall(mqtt_codec.encode(mqtt_codec.Connect("silent", keep_alive_s=1)))
         assert raw.recv(100) == mqtt_codec.encode(mqtt_codec.ConnAck())
+        connected_at = time.monotonic()
         topic, event = watcher.next_json()
+        silent_s = time.monotonic() - connected_at
     assert topic.endswith("/silent")
+    assert 1.4 < silent_s < 4  # late is this machine's doing, early would be ours
     assert event["disconnectReason"] == "MQTT_KEEP_ALIVE_TIMEOUT"
     assert not watcher.ended.is_set()
 

@@ -1,13 +1,16 @@
 """What is told on the topics of a shadow, and to whom."""
 
+import io
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from local.iot_core import IotCore, Refused
+from local.iot_core import IotCore, Message, Refused
+from local.iot_core.shadow_service import ShadowService
+from local.iot_core.shadow_store import ShadowStore
 from tests.integration.iot_core.paho_listener import Listener
 
 Make = Callable[..., Listener]
@@ -106,6 +109,51 @@ def test_shadows_survive_a_restart(tmp_path: Path) -> None:
     assert second.shadows.names("site-1")["results"] == ["site"]
     assert second.shadows.update("site-1", "gone", request({}))["version"] == 2
     second.stop()
+
+
+def test_it_is_on_disk_before_anybody_hears_of_it(tmp_path: Path) -> None:
+    """When an update is told, its file already holds it."""
+    on_disk: list[int] = []
+
+    def hear(_: Sequence[Message]) -> None:
+        on_disk.append(json.loads((tmp_path / "t/named/site.json").read_bytes())["version"])
+
+    shadows = ShadowService(ShadowStore(tmp_path), lambda: 1, hear)
+    versions = [shadows.update("t", "site", request({}))["version"] for _ in range(3)]
+    versions.append(shadows.delete("t", "site")["version"])
+    assert on_disk == versions == [1, 2, 3, 3]
+
+
+def test_what_cannot_be_kept_is_not_accepted(core: IotCore, listener: Make, tmp_path: Path) -> None:
+    """When the disk refuses an update it is answered with 500, nothing is told of it, and the state is as before."""
+    device = listener("core")
+    device.subscribe(f"{PREFIX}/update/+")
+    core.shadows.update("site-1", "site", request({"reported": {"a": 1}}))
+    assert [device.next().topic.rpartition("/")[2] for _ in range(2)] == ["documents", "accepted"]
+    in_the_way = tmp_path / "iot/shadows/site-1/named/site.part"
+    in_the_way.mkdir()
+    device.publish(f"{PREFIX}/update", request({"reported": {"a": 2}}))
+    topic, answer = device.next_json()
+    assert (topic, answer["code"]) == (f"{PREFIX}/update/rejected", 500)
+    statuses: list[str] = []
+    body = request({"reported": {"a": 3}})
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": "/things/site-1/shadow",
+        "QUERY_STRING": "name=site",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    }
+
+    def start_response(status: str, *_: object) -> Callable[[bytes], object]:
+        statuses.append(status)
+        return lambda _: None
+
+    core.wsgi_app(environ, start_response)
+    assert statuses == ["500 Internal Server Error"]
+    assert core.shadows.get("site-1", "site")["state"] == {"reported": {"a": 1}}
+    in_the_way.rmdir()
+    assert core.shadows.update("site-1", "site", request({"reported": {"a": 4}}))["version"] == 2
 
 
 def test_a_store_has_one_owner(tmp_path: Path) -> None:
