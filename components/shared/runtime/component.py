@@ -41,8 +41,8 @@ __all__ = ["AppliedReporter", "Context", "StatusBoard", "Task", "report_applied"
 STATUS_NS = 5 * NS_PER_S
 """How often the status is reported; three missing ones mean that the component is down."""
 
-JOIN_S_MAX = 1.3
-"""How long the tasks have to return after SIGTERM. With the bus's close it stays below the launcher's 1.8 s."""
+JOIN_S_MAX = 1.2
+"""How long the tasks have to return after SIGTERM. With the bus's close it stays below the launcher's 1.7 s."""
 
 BUILD_BACKOFF = Backoff(schedule_s=(0.5, 1, 2, 5))
 """Waiting for another component's catalogue: noticed soon after it appears, cheap for a week."""

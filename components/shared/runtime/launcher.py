@@ -21,15 +21,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.shared.runtime.line_writer import LineWriter
 
-PAUSE_S_MIN = 0.2  # a recorder should be back at once after a single crash
-PAUSE_S_MAX = 5.0  # a worker that cannot start costs about half a CPU second each time
-STEADY_S = 60.0  # after so long a life the next crash is a first one again
-STOP_S_MAX = 1.8  # every component's stop time adds to the recorder's gap in a deployment
+STOP_S_MAX = 1.7  # all is gone within 2 s: every component's stop time adds to the recorder's gap in a deployment
 LOOK_S = 60.0  # a worker's end is signalled; this is only so that no wait is without a limit
 STAMP_LOOK_S = 0.5  # while the runtime is installed, which takes up to minutes
 
@@ -37,7 +36,20 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def main(argv: Sequence[str]) -> int:
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long to wait before a worker is started again: doubled from crash to crash."""
+
+    shortest_s: float = 0.2  # a recorder should be back at once after a single crash
+    longest_s: float = 5.0  # a worker that cannot start costs about half a CPU second each time
+    steady_s: float = 60.0  # after so long a life the next crash is a first one again
+
+    def after(self, crashes: int) -> float:
+        """The pause after that many crashes in a row, 1 or more."""
+        return min(self.shortest_s * 2.0 ** min(crashes - 1, 30), self.longest_s)
+
+
+def main(argv: Sequence[str], pauses: Pauses | None = None) -> int:
     """Keep the worker running until SIGTERM or SIGINT; 0."""
     parser = argparse.ArgumentParser(prog="launcher", description="Keeps a component's worker running.")
     parser.add_argument("--module", required=True, help="the component's package, for example components.capture")
@@ -49,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     handed = ["--version", arguments.version, *(part for text in arguments.set for part in ("--set", text))]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are fetched with sigtimedwait, one at a time
     launcher = Launcher(arguments.module, arguments.data.absolute(), arguments.runtime, handed, LineWriter())
-    launcher.run()
+    launcher.run(pauses or Pauses())
     return 0
 
 
@@ -74,22 +86,21 @@ class Launcher:
         self._process = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl  # found before the fork: little may be done after it
 
-    def run(self) -> None:
+    def run(self, pauses: Pauses) -> None:
         """Wait for the runtime, then keep the worker running; returns when told to stop."""
         if not self._wait_for_stamp():
             return
-        pause_s = PAUSE_S_MIN
+        crashes = 0
         while True:
             started_s = time.monotonic()
-            stopping = self._run_once()
-            if stopping:
+            if self._run_once():
                 break
-            pause_s = PAUSE_S_MIN if time.monotonic() - started_s >= STEADY_S else pause_s
-            if self._told_to_stop_within(pause_s):
+            crashes = 1 if time.monotonic() - started_s >= pauses.steady_s else crashes + 1
+            if self._told_to_stop_within(pauses.after(crashes)):
                 break
-            pause_s = min(pause_s * 2, PAUSE_S_MAX)
             self._restarts += 1
-        self._state_path().unlink(missing_ok=True)
+        with suppress(OSError):  # its reader sees then that the processes are gone
+            self._state_path().unlink()
 
     def _wait_for_stamp(self) -> bool:
         """Whether the runtime is there; False when told to stop before."""
