@@ -6,7 +6,7 @@ Behaves as AWS IoT Core's message broker (developer guide, "MQTT", and its quota
 - overlapping subscriptions of a client: a copy for each matching filter, as mosquitto does (`Overlap`);
 - nothing is retained: the flag is taken off and the message goes its way;
 - a QoS 1 message is not sent again while the connection lasts; at most `unacknowledged_max` wait for their PUBACK,
-  the rest waits behind them, and what does not fit in `queued_messages_max` is dropped, counted and logged;
+  the rest waits behind them, and what does not fit in `queued_bytes_max` is dropped, counted and logged;
 - QoS 2, a payload above 128 KB, an invalid topic or filter, too many filters, and publishing to a topic that belongs
   to the service itself close the connection.
 
@@ -32,6 +32,7 @@ from local.iot_core.message import Message
 from local.iot_core.presence import Connection, Reason
 
 LOOP_WAIT_S = 10.0  # the loop never blocks; on a machine this busy nothing else would work either
+MESSAGE_OVERHEAD_BYTES = 64  # about what a queued message takes beside topic and payload
 PACKET_OVERHEAD_BYTES = 2 + topics.TOPIC_BYTES_MAX + 2 + 5  # beside the payload: topic, packet id, fixed header
 
 _log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class BrokerLimits:
     filters_per_subscribe_max: int = 8
     subscriptions_max: int = 50  # per connection
     unacknowledged_max: int = 100  # per connection, towards the client
-    queued_messages_max: int = 1_000  # ours: what waits for a slow client
+    queued_bytes_max: int = 16 * 1024 * 1024  # ours: what waits for a slow client; 10 000 messages of 1.5 KB
     connect_wait_s: float = 10.0  # ours: a connection that does not say CONNECT
 
 
@@ -221,6 +222,8 @@ class _Client(asyncio.Protocol):
         self._will: mqtt_codec.Will | None = None
         self._filters: dict[str, int] = {}
         self._queue: deque[mqtt_codec.Publish] = deque()
+        self._queued_bytes = 0
+        self._dropped = 0
         self._unacknowledged: set[int] = set()
         self._packet_ids = itertools.cycle(range(1, 65_536))
         self._paused = False
@@ -271,11 +274,12 @@ class _Client(asyncio.Protocol):
         if self._broker.overlap is Overlap.ONE_COPY:
             granted = [max(granted)] if granted else []
         for qos in granted:
-            if len(self._queue) >= self._limits.queued_messages_max:
-                self._broker.dropped += 1
-                _log.warning("mqtt_queue_full client=%s topic=%s", self._name(), message.topic)
-                return
-            self._queue.append(mqtt_codec.Publish(message.topic, message.payload, min(qos, message.qos)))
+            packet = mqtt_codec.Publish(message.topic, message.payload, min(qos, message.qos))
+            if self._queued_bytes + _held_bytes(packet) > self._limits.queued_bytes_max:
+                self._drop(packet)
+            else:
+                self._queue.append(packet)
+                self._queued_bytes += _held_bytes(packet)
         if granted:
             self._send_queued()
 
@@ -321,8 +325,17 @@ class _Client(asyncio.Protocol):
                 packet_id = next(one for one in self._packet_ids if one not in self._unacknowledged)
                 self._unacknowledged.add(packet_id)
                 message = mqtt_codec.Publish(message.topic, message.payload, message.qos, packet_id)
-            self._queue.popleft()
+            self._queued_bytes -= _held_bytes(self._queue.popleft())
             self._write(message)
+        if self._dropped and not self._queue:
+            _log.warning("mqtt_queue_empty_again client=%s dropped=%d", self._name(), self._dropped)
+            self._dropped = 0
+
+    def _drop(self, packet: mqtt_codec.Publish) -> None:
+        self._broker.dropped += 1
+        self._dropped += 1
+        if self._dropped == 1:  # the rest is told as a number when the queue is empty
+            _log.warning("mqtt_queue_full client=%s topic=%s", self._name(), packet.topic)
 
     # ---- packets ----
 
@@ -435,3 +448,7 @@ class _Client(asyncio.Protocol):
             return
         self._filters.update(packet.filters)
         self._write(mqtt_codec.SubAck(packet.packet_id, tuple(qos for _, qos in packet.filters)))
+
+
+def _held_bytes(packet: mqtt_codec.Publish) -> int:
+    return len(packet.topic) + len(packet.payload) + MESSAGE_OVERHEAD_BYTES

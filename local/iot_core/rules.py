@@ -60,6 +60,7 @@ class RuleEngine:
         self._lock = threading.Lock()
         self._waiting: queue.Queue[Message | None] = queue.Queue(queued_messages_max)
         self._not_offered = 0
+        self._overflows = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="iot-rules", daemon=True)
         self._thread.start()
@@ -88,7 +89,9 @@ class RuleEngine:
         except queue.Full:
             with self._lock:
                 self._not_offered += 1
-            _log.error("iot_rules_queue_full topic=%s", message.topic)
+                begins, self._overflows = not self._overflows, True
+            if begins:  # how many they were is told when the queue is empty
+                _log.error("iot_rules_queue_full topic=%s", message.topic)
 
     def counts(self) -> dict[str, RuleCounts]:
         """Return the counts of every rule."""
@@ -115,6 +118,10 @@ class RuleEngine:
         while (message := self._waiting.get()) is not None:
             with self._lock:
                 rules = list(self._rules.items())
+                recovered = self._overflows and self._waiting.empty()
+                self._overflows = self._overflows and not recovered
+            if recovered:
+                _log.error("iot_rules_queue_empty_again not_offered_so_far=%d", self.not_offered)
             for name, rule in rules:
                 payload = rule.statement.select(message, self._now_ms())
                 if payload is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.iot_core import BrokerLimits, IotCore, Overlap, mqtt_codec
+from local.iot_core.broker import MESSAGE_OVERHEAD_BYTES
 from tests.integration.iot_core.paho_listener import WAIT_S, Listener
 
 Make = Callable[..., Listener]
@@ -34,12 +35,12 @@ def test_subscription_lowers_the_qos(listener: Make) -> None:
 
 
 def test_order_is_kept(listener: Make) -> None:
-    """A thousand messages of one publisher arrive once each and in order."""
+    """Three thousand messages of one publisher, faster than they are read, arrive once each and in order."""
     reader, writer = listener("reader"), listener("writer")
     reader.subscribe("n/#", qos=1)
-    for number in range(1000):
+    for number in range(3000):
         writer.client.publish(f"n/{number % 7}", str(number), qos=1)
-    assert [int(reader.next().payload) for _ in range(1000)] == list(range(1000))
+    assert [int(reader.next().payload) for _ in range(3000)] == list(range(3000))
 
 
 def test_unsubscribed_is_not_sent(listener: Make) -> None:
@@ -243,7 +244,7 @@ def test_connect_is_answered_with_its_code(port: int, connect: mqtt_codec.Connec
 
 def test_client_that_never_acknowledges_gets_a_window(tmp_path: Path) -> None:
     """At most `unacknowledged_max` QoS 1 messages wait for PUBACK; the queue behind has its limit and is counted."""
-    limits = BrokerLimits(unacknowledged_max=3, queued_messages_max=4)
+    limits = BrokerLimits(unacknowledged_max=3, queued_bytes_max=4 * (2 + MESSAGE_OVERHEAD_BYTES))
     core = IotCore(tmp_path / "window", limits=limits)
     with socket.create_connection(("127.0.0.1", core.start_mqtt()), timeout=WAIT_S) as raw:
         decoder = mqtt_codec.Decoder(200_000)
@@ -267,8 +268,17 @@ def test_client_that_never_acknowledges_gets_a_window(tmp_path: Path) -> None:
             (b"1", 2),
             (b"2", 3),
         ]
-        raw.sendall(mqtt_codec.encode(mqtt_codec.PubAck(2)))
-        assert read(1) == [mqtt_codec.Publish("q", b"3", 1, 4)]
+        for packet_id, payload in ((2, b"3"), (1, b"4"), (4, b"5")):
+            raw.sendall(mqtt_codec.encode(mqtt_codec.PubAck(packet_id)))
+            (following,) = read(1)
+            assert isinstance(following, mqtt_codec.Publish)
+            assert following.payload == payload
+        for letter in (b"a", b"b", b"c"):
+            core.publish("q", letter, qos=1)
+        raw.sendall(b"".join(mqtt_codec.encode(mqtt_codec.PubAck(one)) for one in range(1, 8)))
+        rest = [one.payload for one in read(4) if isinstance(one, mqtt_codec.Publish)]
+        assert rest == [b"6", b"a", b"b", b"c"]
+        assert core.messages_dropped() == 3
     core.stop()
 
 
