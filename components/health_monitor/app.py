@@ -1,0 +1,55 @@
+"""Wires HealthMonitor: its catalogue, what it listens to, and the one task that looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from components.health_monitor.gathering import Gathering
+from components.health_monitor.probes import BoxProbe
+from components.health_monitor.watch import Watch
+from components.shared.catalogue.health import HealthWriter
+from components.shared.errors import Transient
+from components.shared.runtime.bus import Inbox
+from components.shared.runtime.component import AppliedReporter, Context, Task
+from components.shared.runtime.config import Snapshot
+from components.shared.wire import topics
+from components.shared.wire.site_config import HealthSection
+from components.shared.wire.units import NS_PER_S
+
+LOOK_NS = 5 * NS_PER_S
+"""A camera's or component's failure is in the summary within this and SiteConfig's pace of reporting."""
+
+STATUSES_MAX = 1_000
+"""Five components report every 5 s: room for minutes of a monitor that is held up."""
+
+
+def build(context: Context) -> Sequence[Task]:
+    """The tasks of HealthMonitor. Transient while the health catalogue cannot be opened."""
+    catalogue = HealthWriter.open(context.data)
+    statuses = Inbox(STATUSES_MAX)
+    hints = Inbox(STATUSES_MAX)
+    context.bus.subscribe(topics.STATUS_REPORTED, statuses)
+    for topic in (topics.STREAM_CHANGED, topics.EVENT_BEGUN, topics.EVENT_ENDED, topics.CONFIG_CHANGED):
+        context.bus.subscribe(topic, hints)
+    gathering = Gathering(context.data, statuses, BoxProbe(context.data), context.clock)
+    watch = Watch(gathering, catalogue, context.bus, context.clock, context.log)
+    applied = AppliedReporter(context.bus, context.name, context.clock)
+
+    def look() -> None:
+        snapshot: Snapshot | None = None
+        while not context.stop.is_set():
+            snapshot = context.config.poll() or snapshot
+            if snapshot is not None:
+                applied.report(snapshot)
+            section = snapshot.site.document.health if snapshot else HealthSection()
+            try:
+                watch.look(context.thing, section.telemetry_s)
+                context.status.progressed()
+            except Transient as error:
+                context.log.warning("look_failed", error=error)
+                context.status.failed(str(error))
+            hints.drain()
+            hints.take(context.clock, context.stop, LOOK_NS)
+        catalogue.close()
+
+    return [Task("look", look)]

@@ -1,0 +1,1 @@
+"""What HealthMonitor decides, on plain values."""

@@ -1,0 +1,150 @@
+"""What is wrong at a site, decided from one picture of it, and the summary of that for shadow and telemetry.
+
+A condition has a kind and a subject; it holds or it does not. Whether anybody is told of it, and how often, is not
+decided here. Limits are those of the product's promises: a component that is silent for three reports is down, a camera
+that has not recorded for two minutes is impaired, a disk above 90 % is nearly full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from components.health_monitor.core.picture import Box, Heard, Picture, Stream
+from components.shared.wire.topics import COMPONENTS
+from components.shared.wire.units import NS_PER_S
+
+SILENT_NS = 20 * NS_PER_S
+"""Components report every 5 s: after three missing reports and a restart's pause it is down."""
+
+IDLE_NS = 120 * NS_PER_S
+"""A component with a backlog that has got nothing done for so long is stuck."""
+
+IMPAIRED_NS = 120 * NS_PER_S
+"""How long a camera may not record before it is impaired: longer than a camera's own restart."""
+
+DISK_USED_PERCENT_MAX = 90.0
+INODES_FREE_PERCENT_MIN = 5.0
+TEMPERATURE_C_MAX = 85.0
+"""Small boards throttle from here on, and throttled boards drop frames."""
+
+NAMES_CHARS_MAX = 400
+"""The summary is one shadow document of few leaves: long lists of names are cut and end in an ellipsis."""
+
+_NOT_RECORDING = ("connecting", "frozen", "offline")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Condition:
+    """Something that is not as it should be."""
+
+    kind: str
+    subject: str
+    reason: str
+
+
+def judge(picture: Picture) -> tuple[Condition, ...]:
+    """All conditions that hold, in a fixed order."""
+    found = [*_components(picture), *_cameras(picture), *_uploads(picture), *_box(picture.box)]
+    return tuple(sorted(found))
+
+
+def summarise(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, Any]:
+    """The site's health as one flat document: counts, flags, and the names of what is impaired.
+
+    Rates and sizes are rounded, so that a quiet site does not change its document all the time.
+    """
+    streams = [stream for stream in picture.streams or () if stream.stream == "main"]
+    states = [stream.state for stream in streams]
+    box = picture.box
+    return {
+        "ok": not conditions,
+        "cameras": len([state for state in states if state != "off"]),
+        "recording": states.count("recording"),
+        "frozen": states.count("frozen"),
+        "offline": states.count("offline"),
+        "impaired": _names(condition.subject for condition in conditions if condition.kind == "camera_impaired"),
+        "components_down": _names(item.subject for item in conditions if item.kind == "component_down"),
+        "conditions": _names(sorted({condition.kind for condition in conditions})),
+        "uploads_waiting": picture.uploads.waiting if picture.uploads else 0,
+        "uploads_refused": picture.uploads.refused if picture.uploads else 0,
+        "disk_used_percent": round(disk_used_percent(box)),
+        "memory_percent": round(box.memory_percent / 5) * 5,
+    }
+
+
+def telemetry(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, Any]:
+    """The summary with the figures that change all the time, for the cloud's metrics."""
+    box = picture.box
+    return {
+        **summarise(picture, conditions),
+        "wall_ns": picture.wall_ns,
+        "cpu_percent": round(box.cpu_percent, 1),
+        "memory_percent": round(box.memory_percent, 1),
+        "disk_free_bytes": box.disk_free_bytes,
+        "temperature_c": box.temperature_c,
+        "uploads_waiting_bytes": picture.uploads.waiting_bytes if picture.uploads else 0,
+        "backlogs": {name: heard.backlog for name, heard in sorted(picture.heard.items())},
+    }
+
+
+def disk_used_percent(box: Box) -> float:
+    """How full the media disk is."""
+    return 100.0 * (box.disk_total_bytes - box.disk_free_bytes) / max(1, box.disk_total_bytes)
+
+
+def _components(picture: Picture) -> list[Condition]:
+    found = []
+    for name in COMPONENTS:
+        heard = picture.heard.get(name)
+        silent_ns = picture.monotonic_ns - (heard.received_ns if heard else picture.watching_since_ns)
+        if silent_ns > SILENT_NS:
+            # No number of seconds: a reason that changes all the time would be written all the time.
+            reason = f"it has reported nothing for more than {SILENT_NS // NS_PER_S} s" + _last_words(heard)
+            found.append(Condition("component_down", name, reason))
+        elif heard and heard.backlog > 0 and picture.wall_ns - heard.last_progress_wall_ns > IDLE_NS:
+            reason = f"work waits and none was done for more than {IDLE_NS // NS_PER_S} s" + _last_words(heard)
+            found.append(Condition("component_stuck", name, reason))
+    return found
+
+
+def _last_words(heard: Heard | None) -> str:
+    return f"; last error: {heard.last_error}" if heard and heard.last_error else ""
+
+
+def _cameras(picture: Picture) -> list[Condition]:
+    found = []
+    for stream in picture.streams or ():
+        for_ns = picture.wall_ns - stream.since_ns
+        if stream.state in _NOT_RECORDING and (stream.state == "offline" or for_ns > IMPAIRED_NS):
+            found.append(Condition("camera_impaired", _subject(stream), f"{stream.state}: {stream.cause}"))
+    return found
+
+
+def _subject(stream: Stream) -> str:
+    return stream.camera if stream.stream == "main" else f"{stream.camera}~{stream.stream}"
+
+
+def _uploads(picture: Picture) -> list[Condition]:
+    if picture.uploads is None or picture.uploads.refused == 0:
+        return []
+    reason = f"{picture.uploads.refused} objects can never be uploaded; `./nvr status` names them"
+    return [Condition("uploads_refused", "CloudSync", reason)]
+
+
+def _box(box: Box) -> list[Condition]:
+    found = []
+    if disk_used_percent(box) > DISK_USED_PERCENT_MAX:
+        reason = f"{disk_used_percent(box):.1f} % used, {box.disk_free_bytes} bytes are free"
+        found.append(Condition("disk_nearly_full", "box", reason))
+    if box.inodes_free_percent < INODES_FREE_PERCENT_MIN:
+        found.append(Condition("inodes_nearly_used_up", "box", f"{box.inodes_free_percent:.1f} % are free"))
+    if box.temperature_c is not None and box.temperature_c > TEMPERATURE_C_MAX:
+        found.append(Condition("too_hot", "box", f"{box.temperature_c:.0f} degrees Celsius"))
+    return found
+
+
+def _names(names: Iterable[str]) -> str:
+    text = " ".join(names)
+    return text if len(text) <= NAMES_CHARS_MAX else text[: NAMES_CHARS_MAX - 1] + "…"

@@ -1,0 +1,89 @@
+"""Looks at the site every few seconds: keeps conditions and summary in health.db, hints, sends telemetry.
+
+The summary in the catalogue is the truth that SiteConfig reports to the shadow; the message is the hint. Telemetry is a
+sample: one that is lost is followed by the next, so that it needs no outbox.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from components.health_monitor.core.picture import Picture
+from components.health_monitor.core.rules import Condition, judge, summarise, telemetry
+from components.health_monitor.gathering import Gathering
+from components.shared.catalogue.health import HealthWriter, SummaryRow
+from components.shared.errors import Transient
+from components.shared.runtime.bus import Bus
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.log import Log
+from components.shared.wire.messages import HealthChanged
+from components.shared.wire.topics import telemetry_topic
+from components.shared.wire.units import NS_PER_S, MonotonicNs
+
+SUMMARY_NS = 60 * NS_PER_S
+"""A summary that says the same is written again this often, so that its time shows that somebody still watches."""
+
+
+class Watch:
+    """One look after another; `look` is called in every round."""
+
+    def __init__(self, gathering: Gathering, catalogue: HealthWriter, bus: Bus, clock: Clock, log: Log) -> None:
+        self._gathering = gathering
+        self._catalogue = catalogue
+        self._bus = bus
+        self._clock = clock
+        self._log = log
+        self._summary: dict[str, Any] | None = None
+        self._summary_due_ns: MonotonicNs | None = None
+        self._telemetry_due_ns: MonotonicNs | None = None
+        self._is_offline_told = False
+
+    def look(self, thing: str, telemetry_s: int) -> tuple[Condition, ...]:
+        """Look once, write down what changed, send what is due; returns the conditions that hold."""
+        picture = self._gathering.take()
+        conditions = judge(picture)
+        self._keep(conditions, picture)
+        self._summarise(picture, conditions)
+        if self._telemetry_due_ns is None or picture.monotonic_ns >= self._telemetry_due_ns:
+            self._telemetry_due_ns = MonotonicNs(picture.monotonic_ns + telemetry_s * NS_PER_S)
+            self._send(thing, telemetry(picture, conditions))
+        return conditions
+
+    def _keep(self, conditions: tuple[Condition, ...], picture: Picture) -> None:
+        """Raise what is new, clear what is over, each told once."""
+        active = {(row.kind, row.subject): row for row in self._catalogue.conditions()}
+        for condition in conditions:
+            row = active.pop((condition.kind, condition.subject), None)
+            if row is None or row.reason != condition.reason:
+                self._catalogue.raise_condition(condition.kind, condition.subject, picture.wall_ns, condition.reason)
+            if row is None:
+                self._log.warning(
+                    "condition_raised", kind=condition.kind, subject=condition.subject, reason=condition.reason
+                )
+        for kind, subject in active:
+            self._catalogue.clear_condition(kind, subject, picture.wall_ns)
+            self._log.info("condition_cleared", kind=kind, subject=subject)
+
+    def _summarise(self, picture: Picture, conditions: tuple[Condition, ...]) -> None:
+        summary = summarise(picture, conditions)
+        due = self._summary_due_ns is None or picture.monotonic_ns >= self._summary_due_ns
+        if summary == self._summary and not due:
+            return
+        self._catalogue.set_summary(SummaryRow(picture.wall_ns, summary))
+        self._summary, self._summary_due_ns = summary, MonotonicNs(picture.monotonic_ns + SUMMARY_NS)
+        try:
+            self._bus.publish(HealthChanged(summary_wall_ns=picture.wall_ns))
+        except Transient:
+            # SiteConfig sweeps the summary on a timer; the bus tells by itself that it is not connected.
+            return
+
+    def _send(self, thing: str, sample: dict[str, Any]) -> None:
+        try:
+            self._bus.publish_cloud(telemetry_topic(thing), json.dumps(sample, separators=(",", ":")).encode())
+        except Transient as error:
+            if not self._is_offline_told:
+                self._log.info("telemetry_not_sent", reason=error)
+            self._is_offline_told = True
+        else:
+            self._is_offline_told = False
