@@ -34,6 +34,7 @@ def test_subscription_lowers_the_qos(listener: Make) -> None:
     assert reader.next().qos == 0
 
 
+@pytest.mark.slow
 def test_order_is_kept(listener: Make) -> None:
     """Three thousand messages of one publisher, faster than they are read, arrive once each and in order."""
     reader, writer = listener("reader"), listener("writer")

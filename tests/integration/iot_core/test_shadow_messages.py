@@ -174,6 +174,7 @@ def test_a_foreign_file_is_told(tmp_path: Path) -> None:
         IotCore(tmp_path / "store")
 
 
+@pytest.mark.slow
 def test_many_writers_make_one_history(core: IotCore, listener: Make) -> None:
     """Updates from threads and messages at once get versions without gap or repetition, told in their order."""
     watcher, device = listener("watcher"), listener("core")

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from mypy_boto3_iot_data import IoTDataPlaneClient
 
+from tests.fakes.waiting import eventually
 from tests.integration.iot_core.paho_listener import WAIT_S, Listener
 
 
@@ -46,11 +46,8 @@ def start(data: Path, ready: Path) -> Running:
     arguments = [sys.executable, "-m", "local.iot_core", "--data", str(data), "--ready", str(ready)]
     root = Path(__file__).parents[3]
     process = subprocess.Popen(arguments, cwd=root, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not ready.exists():
-        assert process.poll() is None, "the program ended before it was ready"
-        assert time.monotonic() < deadline, "the program was not ready in time"
-        threading.Event().wait(0.02)
+    eventually(lambda: ready.exists() or process.poll() is not None, 30, "ready, or ended")
+    assert process.poll() is None, "the program ended before it was ready"
     told = json.loads(ready.read_text())
     assert told["pid"] == process.pid
     return Running(process, told["http_port"], told["mqtt_port"])
@@ -121,7 +118,5 @@ def update_over_http(sdk: IoTDataPlaneClient, body: str) -> bool:
 def update_over_mqtt(device: Listener, body: str) -> bool:
     """Return whether the update was accepted before the connection broke."""
     device.client.publish("$aws/things/t/shadow/name/mqtt/update", body, qos=1)
-    deadline = time.monotonic() + WAIT_S
-    while device.messages.empty() and not device.ended.wait(0.005):
-        assert time.monotonic() < deadline, "neither an answer nor an end"
+    eventually(lambda: not device.messages.empty() or device.ended.is_set(), WAIT_S, "an answer, or the end")
     return not device.messages.empty() and device.next().topic.endswith("/accepted")

@@ -47,6 +47,7 @@ packets: st.SearchStrategy[Packet] = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(packets, max_size=8), st.randoms(use_true_random=False))
 def test_packets_survive_the_wire_however_it_cuts(sent: list[Packet], random: object) -> None:
     """Encoded packets decode to themselves, in order, whatever the pieces they arrive in."""

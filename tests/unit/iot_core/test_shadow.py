@@ -54,6 +54,7 @@ def holds_null(value: Json) -> bool:
     return value is None or any(holds_null(child) for child in children)
 
 
+@pytest.mark.slow
 @given(st.lists(states, max_size=5))
 def test_metadata_always_has_the_state_s_shape(updates: list[Any]) -> None:
     """After any updates the metadata mirrors the state, no null is kept, and no section is empty."""
@@ -69,6 +70,7 @@ def test_metadata_always_has_the_state_s_shape(updates: list[Any]) -> None:
         assert all(present.state.values())
 
 
+@pytest.mark.slow
 @given(states, states)
 def test_an_update_done_twice_changes_no_state(first: Any, second: Any) -> None:
     """The same update a second time leaves the state as it is."""
@@ -82,6 +84,7 @@ def merged(value: Json, delta: Json) -> Json:
     return delta
 
 
+@pytest.mark.slow
 @given(st.dictionaries(words, values, max_size=3), st.dictionaries(words, values, max_size=3))
 def test_a_device_that_does_the_delta_has_none_left(desired: JsonObject, reported: JsonObject) -> None:
     """Merging the delta into reported leaves no delta, and the delta holds nothing else than desired."""

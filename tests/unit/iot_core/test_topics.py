@@ -19,6 +19,7 @@ def topic_filters(draw: st.DrawFn) -> str:
     return "/".join(parts) or "+"
 
 
+@pytest.mark.slow
 @given(topic_filters(), topics)
 def test_matches_as_another_implementation_does(topic_filter: str, topic: str) -> None:
     """A filter matches exactly the topics that paho-mqtt's own matcher says."""
@@ -46,6 +47,7 @@ def test_examples_of_the_specification(topic_filter: str, topic: str, expected: 
     assert matches(topic_filter, topic) is expected
 
 
+@pytest.mark.slow
 @given(topic_filters())
 def test_filters_made_of_whole_wildcards_are_valid(topic_filter: str) -> None:
     """A filter whose wildcards stand alone in their levels, # last, is valid; as a topic it is not."""
