@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local.nucleus.app import Core, Options, RootInUseError, set_up_logging
 from local.nucleus.deployment import DeploymentError
+from local.nucleus.mqtt_link import LOCAL_BACK_OFF, REAL_BACK_OFF
 from local.nucleus.profile import PROFILES
 
 REFUSED_CODE = 2
@@ -21,6 +22,9 @@ def parse_options(arguments: list[str]) -> Options:
     parser.add_argument("--profile", choices=sorted(PROFILES), default="lite", help="which runtime to imitate")
     parser.add_argument("--drop-local-messages", action="store_true", help="accept local messages and deliver none")
     parser.add_argument("--log-dir", type=Path, help="folder for logs; ROOT/logs when left out")
+    parser.add_argument(
+        "--real-back-off", action="store_true", help="wait 5 s to 5 min between attempts to connect, as a real core"
+    )
     given = parser.parse_args(arguments)
     root = given.root.resolve()
     return Options(
@@ -30,6 +34,7 @@ def parse_options(arguments: list[str]) -> Options:
         profile=PROFILES[given.profile],
         log_folder=(given.log_dir or root / "logs").resolve(),
         drops_local_messages=given.drop_local_messages,
+        mqtt_back_off=REAL_BACK_OFF if given.real_back_off else LOCAL_BACK_OFF,
     )
 
 

@@ -12,16 +12,19 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import IO
 
+from local.nucleus.cloud_operations import CloudOperations, CloudStreams
 from local.nucleus.component import Component, Surroundings
 from local.nucleus.configuration_operations import ConfigurationOperations
 from local.nucleus.configuration_store import ConfigurationStore
-from local.nucleus.deployment import DeploymentError, read_deployment
+from local.nucleus.credentials import CredentialsEndpoint, Provider
+from local.nucleus.deployment import Deployment, DeploymentError, read_deployment
 from local.nucleus.guard import Guard
 from local.nucleus.installed import InstalledList
 from local.nucleus.ipc_server import IpcServer
 from local.nucleus.json_value import JsonObject
 from local.nucleus.lifecycle import Lifecycle
 from local.nucleus.lifecycle_operations import LifecycleOperations
+from local.nucleus.mqtt_link import BackOff, MqttLink
 from local.nucleus.output_log import LOG_BYTES_MAX, LOGS_KEPT
 from local.nucleus.planning import Place, load_recipes, make_plans, new_token
 from local.nucleus.profile import Profile
@@ -45,6 +48,7 @@ class Options:
     profile: Profile
     log_folder: Path
     drops_local_messages: bool
+    mqtt_back_off: BackOff
 
 
 class RootInUseError(Exception):
@@ -69,8 +73,13 @@ class Core:
         installed = InstalledList(root / "installed.json")
         self._lifecycle = Lifecycle(surroundings, installed, root / "packages")
         self._socket = reachable(root, profile.socket_name)
+        self._cloud = CloudStreams(self._delivery)
+        self._link = MqttLink(profile.mqtt, options.mqtt_back_off, self._cloud.receive)
+        self._credentials = CredentialsEndpoint(self._tokens, profile.unknown_token_status, time.time)
+        self._credentials_uri = ""
         operations = {
             **TopicOperations(self._pubsub, self._store.access_control, profile).table(),
+            **CloudOperations(self._link, self._cloud, self._store.access_control, profile).table(),
             **ConfigurationOperations(self._store, profile).table(),
             **LifecycleOperations(self._lifecycle, self._store.access_control, profile).table(),
         }
@@ -90,7 +99,8 @@ class Core:
             loop.add_signal_handler(number, end.set)
         loop.add_signal_handler(signal.SIGHUP, again.set)
         await self._server.listen(self._socket)
-        ticking = asyncio.create_task(self._tick())
+        self._credentials_uri = await self._credentials.listen()
+        tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self._cloud.bring())]
         try:
             await self._carry_out(end, is_first=True)
             while not end.is_set():
@@ -101,7 +111,10 @@ class Core:
         finally:
             await self._lifecycle.stop_all()
             await self._server.close()
-            ticking.cancel()
+            await self._link.close()
+            self._credentials.close()
+            for task in tasks:
+                task.cancel()
             self._status.write()
             self._guard.close()
             self._lock.close()
@@ -128,6 +141,7 @@ class Core:
                 (self._options.root / "work" / name).mkdir(exist_ok=True)
                 await self._store.deploy(name, recipe.defaults, deployment.components[name].update, now_ms)
             plans = make_plans(deployment, recipes, self._place(), self._store.read)
+            await self._connect(deployment)
         except DeploymentError as error:
             if is_first:
                 raise
@@ -144,6 +158,13 @@ class Core:
                 self._store.forget(gone)
             self._status.deployed(None)
 
+    async def _connect(self, deployment: Deployment) -> None:
+        provider = None
+        if deployment.credentials_url is not None:
+            provider = Provider(deployment.credentials_url, deployment.role_alias, deployment.thing_name)
+        self._credentials.use(provider)
+        await self._link.use(deployment.broker, deployment.thing_name)
+
     def _place(self) -> Place:
         return Place(
             root=self._options.root,
@@ -151,7 +172,7 @@ class Core:
             socket=self._socket,
             profile=self._options.profile,
             token_of=self._token_of,
-            credentials_uri="",
+            credentials_uri=self._credentials_uri,
         )
 
     def _token_of(self, component: str) -> str:
@@ -173,7 +194,7 @@ class Core:
                 "delivered": counts.delivered,
                 "dropped": counts.dropped,
             },
-            "mqtt": {"connected": False},
+            "mqtt": {"connected": self._link.is_connected},
         }
 
     async def _tick(self) -> None:

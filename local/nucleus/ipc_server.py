@@ -8,7 +8,7 @@ requests of one connection are handled in their order; when a connection ends, a
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from local.nucleus.connection import Connection, ServerStream, SubscriptionCount
@@ -116,10 +116,7 @@ class IpcServer:
                 stream.release()
         else:
             is_request = kind == APPLICATION_MESSAGE and not flags
-            data, afterwards = await self._operate(connection, frame, stream_id, is_request=is_request)
-            await connection.send(data)
-            if afterwards is not None:
-                afterwards()
+            await self._operate(connection, frame, stream_id, is_request=is_request)
 
     async def _connect(self, connection: Connection, frame: Frame) -> None:
         token = (_json_object(frame.payload) or {}).get("authToken")
@@ -131,10 +128,8 @@ class IpcServer:
         await connection.send(encode(protocol_message(CONNECT_ACK, CONNECTION_ACCEPTED)))
         connection.component = component
 
-    async def _operate(
-        self, connection: Connection, frame: Frame, stream_id: int, *, is_request: bool
-    ) -> tuple[bytes, Callable[[], None] | None]:
-        """Return the frame of the answer, and what is to be done once it is sent."""
+    async def _operate(self, connection: Connection, frame: Frame, stream_id: int, *, is_request: bool) -> None:
+        """Answer a request, then do what is to be done after the answer."""
         name = (frame.text("operation") or "").removeprefix(NAMESPACE)
         stream = ServerStream(connection, stream_id)
         try:
@@ -150,8 +145,11 @@ class IpcServer:
             log.info("%s: %s is answered with %s", connection.component, name, error)
             stream.release()
             with_message = self._profile.errors_carry_message
-            return encode(application_error(stream_id, error, with_message=with_message)), None
-        return data, answer.afterwards
+            await connection.send(encode(application_error(stream_id, error, with_message=with_message)))
+            return
+        await connection.send(data)
+        if answer.afterwards is not None and (stream.is_open or not operation.is_streaming):
+            answer.afterwards()
 
     def _known(self, name: str, *, is_request: bool) -> Operation:
         operation = self._operations.get(name) if is_request else None
