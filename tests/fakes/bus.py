@@ -51,8 +51,15 @@ class FakeBroker:
         """Every message that the core took for the cloud."""
         self._lock = threading.Lock()
         self._number = 0
+        self._buses = 0
         self._local: list[tuple[str, LocalFan]] = []
         self._cloud: list[tuple[str, CloudFan]] = []
+
+    def nonce(self) -> str:
+        """Another text for each bus, the same ones in every run of a test."""
+        with self._lock:
+            self._buses += 1
+            return f"bus-{self._buses}"
 
     def inject(self, topic_name: str, payload: bytes) -> None:
         """Deliver any bytes on a local topic, as a foreign component could."""
@@ -119,7 +126,7 @@ class FakeBus:
         self.broker = broker or FakeBroker()
         self._component = component
         self._log = log or RecordingLog()
-        self._outgoing = Outgoing(component, clock or FakeClock())
+        self._outgoing = Outgoing(component, clock or FakeClock(), self.broker.nonce())
         self._local: dict[str, LocalFan] = {}
         self._cloud: dict[str, CloudFan] = {}
         self._closed = False

@@ -143,11 +143,12 @@ class Bus(Protocol):
 class Outgoing:
     """Makes messages of a component's bodies: gives them an id, checks that the component may say them."""
 
-    def __init__(self, component: str, clock: Clock) -> None:
+    def __init__(self, component: str, clock: Clock, nonce: str) -> None:
+        """`nonce` is another one in every run of the component, so that no two of its messages share an id."""
         self._component = component
         self._clock = clock
         self._allowed = {topic.body: topic for topic in published_by(component)}
-        self._origin = f"{component}-{clock.wall_ns():x}"
+        self._origin = f"{component}-{nonce}"
         self._numbers = itertools.count(1)
 
     def message(self, body: Body, trace_id: str = "") -> tuple[Topic, bytes]:

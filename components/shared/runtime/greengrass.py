@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as LateError
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any
 
 from awscrt.exceptions import AwsCrtError
 from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup, SocketDomain, SocketOptions
@@ -39,6 +41,13 @@ from components.shared.runtime.bus import (
 )
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
+from components.shared.runtime.subscription import (
+    CLOUD_QUIET_NS_MAX,
+    QUIET_NS_MAX,
+    Handlers,
+    StreamOperation,
+    Subscription,
+)
 from components.shared.runtime.supervisor import Backoff, retry
 from components.shared.wire.messages import Body
 from components.shared.wire.topics import Topic
@@ -59,12 +68,6 @@ FIRST_CONNECT_S_MAX = 1.0
 CLOSE_S_MAX = 0.3
 """How long an orderly end may take: it counts towards the 2 s of a stop."""
 
-QUIET_NS_MAX = 60 * NS_PER_S
-"""A local subscription that heard nothing for so long is made anew: 3 ms, and a dead one costs at most a minute."""
-
-CLOUD_QUIET_NS_MAX = 600 * NS_PER_S
-"""The same for the cloud, where every renewal is a packet over the line and each message is also swept for."""
-
 LOOK_NS = 5 * NS_PER_S
 """How often the keeper looks for quiet subscriptions; an ended connection or subscription wakes it."""
 
@@ -75,10 +78,6 @@ CONNECT_BACKOFF = Backoff(schedule_s=(0.2, 0.5, 1, 2, 5))
 """A core that restarts is away for a second or two; its socket costs nothing to try."""
 
 _QOS = model.QOS.AT_LEAST_ONCE
-
-
-class _StreamOperation(Protocol):
-    def close(self) -> object: ...
 
 
 class _Link(LifecycleHandler):  # type: ignore[misc]  # awsiot carries no types
@@ -152,109 +151,13 @@ class _translated:  # noqa: N801 - reads as what it is: `with _translated(...)`
             raise Transient(text) from error
 
 
-class _Subscription:
-    """One stream of messages that should be open whenever there is a connection."""
-
-    def __init__(
-        self,
-        name: str,
-        fan: LocalFan | CloudFan,
-        start: Callable[[Any, _Handlers], tuple[Future[object], _StreamOperation]],
-        quiet_ns_max: int,
-        overlaps: bool,
-    ) -> None:
-        self.name = name
-        self.fan = fan
-        self._start = start
-        self._quiet_ns_max = quiet_ns_max
-        self._overlaps = overlaps
-        self._operation: _StreamOperation | None = None
-        self._handlers: _Handlers | None = None
-        self.heard_ns = 0
-        self.not_before_ns = 0
-        self.failures = 0
-
-    def is_due(self, now_ns: int) -> bool:
-        """Whether it should be opened, or opened anew, now."""
-        if now_ns < self.not_before_ns:
-            return False
-        is_dead = self._handlers is None or self._handlers.ended
-        return is_dead or now_ns - self.heard_ns >= self._quiet_ns_max
-
-    def open(self, link: _Link, now_ns: Callable[[], int], wake: Callable[[], None]) -> None:
-        """Open it on this connection; an older stream of it is closed. Transient or Rejected when not possible."""
-        before = self._operation
-        if not self._overlaps:
-            self._close(before)
-        handlers = _Handlers(self, now_ns, wake)
-        opened: list[_StreamOperation] = []
-
-        def start() -> Future[object]:
-            future, operation = self._start(link.client, handlers)
-            opened.append(operation)
-            return future
-
-        self.heard_ns = now_ns()  # counts from its opening
-        link.call(f"subscribe to {self.name}", start)
-        self._operation, self._handlers = opened[0], handlers
-        if self._overlaps:
-            self._close(before)
-
-    def forget(self) -> None:
-        """The connection is gone, and the stream with it."""
-        self._operation = self._handlers = None
-        self.not_before_ns = 0
-
-    def close(self) -> None:
-        """Hear nothing any more."""
-        self._close(self._operation)
-        self.forget()
-
-    @staticmethod
-    def _close(operation: _StreamOperation | None) -> None:
-        if operation is not None:
-            operation.close()
-
-
-class _Handlers:
-    """The callbacks of one stream. They run in the client's executor and only hand over."""
-
-    def __init__(self, subscription: _Subscription, now_ns: Callable[[], int], wake: Callable[[], None]) -> None:
-        self._subscription = subscription
-        self._now_ns = now_ns
-        self._wake = wake
-        self.ended = False
-
-    def on_local(self, event: Any) -> None:
-        """A message on a local topic; one that is not binary is none of ours."""
-        self._subscription.heard_ns = self._now_ns()
-        fan = self._subscription.fan
-        assert isinstance(fan, LocalFan)
-        fan.receive(event.binary_message.message if event.binary_message is not None else None)
-
-    def on_cloud(self, event: Any) -> None:
-        """A message from the cloud."""
-        self._subscription.heard_ns = self._now_ns()
-        fan = self._subscription.fan
-        assert isinstance(fan, CloudFan)
-        if event.message is not None:
-            fan.receive(event.message.topic_name, event.message.payload or b"")
-
-    def on_error(self, _error: Exception) -> bool:
-        """Something that the client could not read; the stream goes on, and if it does not, it is told as closed."""
-        return False
-
-    def on_closed(self) -> None:
-        """The core ended the stream, or we did."""
-        self.ended = True
-        self._wake()
-
-
 class GreengrassBus:
     """A component's bus over the core that started it; thread-safe."""
 
-    def __init__(self, component: str, log: Log, clock: Clock) -> None:
-        socket, token = os.environ.get(SOCKET_VARIABLE, ""), os.environ.get(TOKEN_VARIABLE, "")
+    def __init__(
+        self, component: str, log: Log, clock: Clock, environment: Mapping[str, str] = MappingProxyType(os.environ)
+    ) -> None:
+        socket, token = environment.get(SOCKET_VARIABLE, ""), environment.get(TOKEN_VARIABLE, "")
         if not socket or not token:
             missing = " and ".join(
                 name for name, value in ((SOCKET_VARIABLE, socket), (TOKEN_VARIABLE, token)) if not value
@@ -266,7 +169,7 @@ class GreengrassBus:
         self._component = component
         self._log = log
         self._clock = clock
-        self._outgoing = Outgoing(component, clock)
+        self._outgoing = Outgoing(component, clock, secrets.token_hex(6))
         self._socket = socket
         self._amender = MessageAmendment.create_static_authtoken_amender(token)
         loops = EventLoopGroup(num_threads=1)
@@ -274,7 +177,7 @@ class GreengrassBus:
         self._socket_options = SocketOptions()
         self._socket_options.domain = SocketDomain.Local
         self._lock = threading.RLock()  # held while subscriptions are opened, so that each is opened once
-        self._subscriptions: dict[str, _Subscription] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._link: _Link | None = None
         self._failure: BaseException | None = None
         self._closing = threading.Event()
@@ -303,7 +206,7 @@ class GreengrassBus:
         """Have the topic's messages put into `inbox` for as long as it is referred to; Rejected when not allowed."""
         check_subscription(self._component, topic)
 
-        def start(client: Any, handlers: _Handlers) -> tuple[Future[object], _StreamOperation]:
+        def start(client: Any, handlers: Handlers) -> tuple[Future[object], StreamOperation]:
             future, operation = client.subscribe_to_topic_async(
                 topic=topic.name,
                 on_stream_event=handlers.on_local,
@@ -315,7 +218,7 @@ class GreengrassBus:
         with self._lock:
             known = self._subscriptions.get(topic.name)
             if known is None:
-                known = _Subscription(topic.name, LocalFan(topic, self._log), start, QUIET_NS_MAX, overlaps=True)
+                known = Subscription(topic.name, LocalFan(topic, self._log), start, QUIET_NS_MAX, overlaps=True)
             assert isinstance(known.fan, LocalFan)
             known.fan.add(inbox)
             self._open_new(known)
@@ -324,7 +227,7 @@ class GreengrassBus:
         """Have matching messages from the cloud put into `inbox`; Rejected when not allowed."""
         check_cloud_filter(topic_filter)
 
-        def start(client: Any, handlers: _Handlers) -> tuple[Future[object], _StreamOperation]:
+        def start(client: Any, handlers: Handlers) -> tuple[Future[object], StreamOperation]:
             future, operation = client.subscribe_to_iot_core_async(
                 topic_name=topic_filter,
                 qos=_QOS,
@@ -338,7 +241,7 @@ class GreengrassBus:
             known = self._subscriptions.get(topic_filter)
             if known is None:
                 # Overlapping filters multiply deliveries on Nucleus Lite: the old stream is closed first.
-                known = _Subscription(topic_filter, CloudFan(), start, CLOUD_QUIET_NS_MAX, overlaps=False)
+                known = Subscription(topic_filter, CloudFan(), start, CLOUD_QUIET_NS_MAX, overlaps=False)
             assert isinstance(known.fan, CloudFan)
             known.fan.add(inbox)
             self._open_new(known)
@@ -349,7 +252,7 @@ class GreengrassBus:
         self._work.set()
         self._keeper.join(CLOSE_S_MAX)
 
-    def _open_new(self, subscription: _Subscription) -> None:
+    def _open_new(self, subscription: Subscription) -> None:
         """Open it now if there is a connection, else leave it to the keeper. The caller holds the lock."""
         if subscription.name in self._subscriptions:
             return
@@ -430,7 +333,7 @@ class GreengrassBus:
             elif subscription.is_due(now_ns):
                 self._open_again(subscription, link)
 
-    def _open_again(self, subscription: _Subscription, link: _Link) -> None:
+    def _open_again(self, subscription: Subscription, link: _Link) -> None:
         try:
             subscription.open(link, self._clock.monotonic_ns, self._work.set)
         except (Transient, Rejected) as error:
