@@ -261,7 +261,7 @@ class GreengrassBus:
             try:
                 subscription.open(link, self._clock.monotonic_ns, self._work.set)
             except Transient as error:
-                self._log.warning("subscription_not_open", topic=subscription.name, error=error)
+                self._put_off(subscription, error)
         self._subscriptions[subscription.name] = subscription
 
     def _connection(self, doing: str) -> _Link:
@@ -337,13 +337,17 @@ class GreengrassBus:
         try:
             subscription.open(link, self._clock.monotonic_ns, self._work.set)
         except (Transient, Rejected) as error:
-            is_refused = isinstance(error, Rejected)
-            subscription.not_before_ns = self._clock.monotonic_ns() + (REFUSED_NS if is_refused else LOOK_NS)
-            subscription.failures += 1
-            if subscription.failures == 1:  # repeats are counted, not repeated
-                tell = self._log.error if is_refused else self._log.warning
-                tell("subscription_not_open", topic=subscription.name, error=error)
+            self._put_off(subscription, error)
             return
         if subscription.failures:
             self._log.info("subscription_open", topic=subscription.name, failures=subscription.failures)
             subscription.failures = 0
+
+    def _put_off(self, subscription: Subscription, error: Transient | Rejected) -> None:
+        """Try again later; repeats are counted, not told."""
+        is_refused = isinstance(error, Rejected)
+        subscription.not_before_ns = self._clock.monotonic_ns() + (REFUSED_NS if is_refused else LOOK_NS)
+        subscription.failures += 1
+        if subscription.failures == 1:
+            tell = self._log.error if is_refused else self._log.warning
+            tell("subscription_not_open", topic=subscription.name, error=error)

@@ -149,7 +149,7 @@ class Nucleus:
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, (self._folder / "output").read_text()
         status = self.status()
-        return bool(status.get("ready"))
+        return bool(status.get("ready")) and status["mqtt"]["connected"]
 
     def _token(self, name: str) -> str:
         path = self._folder / "root" / "work" / f"com.edgenvr.{name}" / "token"

@@ -12,14 +12,14 @@ import pytest
 from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage
 
 from components.shared.errors import Fatal, Rejected, Transient
-from components.shared.runtime.bus import Bus, Inbox
+from components.shared.runtime.bus import Bus, CloudInbox, CloudMessage, Inbox
 from components.shared.runtime.clock import SystemClock
-from components.shared.runtime.greengrass import CALL_S_MAX, SOCKET_VARIABLE, TOKEN_VARIABLE, GreengrassBus
+from components.shared.runtime.greengrass import CALL_S_MAX, LOOK_NS, SOCKET_VARIABLE, TOKEN_VARIABLE, GreengrassBus
 from components.shared.runtime.subscription import QUIET_NS_MAX
 from components.shared.wire.messages import SegmentClosed
-from components.shared.wire.topics import SEGMENT_CLOSED
+from components.shared.wire.topics import SEGMENT_CLOSED, shadow_delta_filter
 from components.shared.wire.units import NS_PER_S
-from tests.contract.bus.cores import GreengrassCore
+from tests.contract.bus.cores import THING, GreengrassCore
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
 from tests.fakes.waiting import eventually
@@ -165,6 +165,29 @@ def test_renewing_loses_nothing_and_doubles_nothing(greengrass: GreengrassCore) 
     eventually(all_arrived)
     assert found == sorted(set(found))
     assert len(found) == 300
+
+
+def test_a_cloud_subscription_made_offline_works_once_online(lite: GreengrassCore) -> None:
+    """Nucleus Lite refuses it while offline; the bus tells that once, tries again, and says when it is there."""
+    clock, log, inbox = FakeClock(), RecordingLog(), CloudInbox(64)
+    bus = lite.bus("SiteConfig", log, clock)
+    lite.set_online(False)
+    try:
+        bus.subscribe_cloud(shadow_delta_filter(THING), inbox)
+        clock.advance(LOOK_NS)
+        _await_count(log, "subscription_not_open", 1)
+    finally:
+        lite.set_online(True)
+    topic = f"$aws/things/{THING}/shadow/name/site/update/delta"
+
+    def arrives() -> bool:
+        clock.advance(LOOK_NS)
+        lite.from_cloud(topic, b"{}")
+        return CloudMessage(topic, b"{}") in inbox.drain()
+
+    eventually(arrives, 20)
+    assert log.events().count("subscription_not_open") == 1
+    assert log.events().count("subscription_open") == 1
 
 
 def test_a_json_message_is_none_of_ours(greengrass: GreengrassCore) -> None:
