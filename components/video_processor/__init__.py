@@ -1,0 +1,1 @@
+"""Looks at recorded footage: motion on keyframes, video events, a thumbnail per segment."""

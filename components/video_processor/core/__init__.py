@@ -1,0 +1,1 @@
+"""What VideoProcessor decides, on plain values."""
