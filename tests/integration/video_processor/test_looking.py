@@ -39,7 +39,7 @@ def codec(request: pytest.FixtureRequest) -> str:
 def pictures(moving: range, seed: int = 7) -> Iterator[np.ndarray]:
     """A noisy still scene of `SECONDS`; during the seconds of `moving` a bright box walks through it."""
     rng = np.random.default_rng(seed)
-    scene = rng.integers(60, 140, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    scene: np.ndarray = rng.integers(60, 140, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     scene = cv2.GaussianBlur(scene, (0, 0), 6)
     for number in range(SECONDS * FPS):
         picture = scene.astype(np.int16) + rng.normal(0, 2, scene.shape).astype(np.int16)
