@@ -116,6 +116,17 @@ class CaptureWriter(CaptureReader):
         sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE ended_ns IS NULL ORDER BY started_ns LIMIT ?"
         return [rows.run_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
 
+    def end_cut_off_run(self, run: str) -> None:
+        """Ends a run that a crash cut off where its footage ends. For start-up, when nothing is recorded yet."""
+        sql = (
+            "UPDATE run SET ended_ns = max(started_ns, coalesce((SELECT max(end_ns) FROM segment WHERE run = ?1), 0)), "
+            "frames_recorded = max(frames_recorded, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)), "
+            "frames_received = max(frames_received, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)), "
+            "end_cause = 'component_down' WHERE run = ?1 AND ended_ns IS NULL"
+        )
+        with self._database.transaction(f"end run {run}") as do:
+            do(sql, run)
+
     def open_segment(self, row: SegmentRow) -> None:
         """The row of a segment whose file is about to be made; its run and volume must be known. See `open_row`."""
         rows.check_open(row)

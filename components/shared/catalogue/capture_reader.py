@@ -152,9 +152,38 @@ class CaptureReader:
         return [rows.run_row(row) for row in pages(fetch, None)]
 
     def garbage(self) -> list[GarbageRow]:
-        """Files that wait for their deletion, at most READ_ROWS_MAX of them: come again when they are gone."""
-        sql = f"SELECT {rows.GARBAGE_COLUMNS} FROM garbage ORDER BY segment LIMIT ?"
-        return [GarbageRow(*row) for row in self._database.read(sql, READ_ROWS_MAX)]
+        """Files that wait for their deletion."""
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            sql = f"SELECT {rows.GARBAGE_COLUMNS} FROM garbage WHERE segment > ? ORDER BY segment LIMIT ?"
+            return self._database.read(sql, last[0] if last is not None else "", count)
+
+        return [GarbageRow(*row) for row in pages(fetch, None)]
+
+    def is_garbage(self, segment: str) -> bool:
+        """Whether a segment waits for its deletion."""
+        return bool(self._database.read("SELECT 1 FROM garbage WHERE segment = ?", segment))
+
+    def run(self, run: str) -> RunRow | None:
+        """The run of that id, or None."""
+        found = self._database.read(f"SELECT {rows.RUN_COLUMNS} FROM run WHERE run = ?", run)
+        return rows.run_row(found[0]) if found else None
+
+    def has_footage(self, volume: str) -> bool:
+        """Whether a closed segment should be on a volume."""
+        return bool(self._database.read("SELECT 1 FROM segment WHERE volume = ? AND state = 'closed' LIMIT 1", volume))
+
+    def beside(self, row: SegmentRow) -> tuple[WallNs | None, WallNs | None]:
+        """Where the segment of the stream that begins before (or with) a row ends, and where the next one begins.
+
+        Of one that is still open only its start counts.
+        """
+        others = "FROM segment WHERE camera = ? AND stream = ? AND segment <> ? AND start_ns"
+        key = (row.camera, row.stream, row.segment, row.start_ns)
+        sql = f"SELECT coalesce(end_ns, start_ns + 1) {others} <= ? ORDER BY start_ns DESC LIMIT 1"
+        before = self._database.read(sql, *key)
+        after = self._database.read(f"SELECT start_ns {others} > ? ORDER BY start_ns LIMIT 1", *key)
+        return (before[0][0] if before else None), (after[0][0] if after else None)
 
     def last_sequence(self) -> int:
         """The number of the segment that was closed last; 0 before the first."""
