@@ -71,6 +71,8 @@ def split_units(data: bytes) -> list[bytes]:
 
 def escape(payload: bytes) -> bytes:
     """Put emulation prevention bytes into a raw payload (clause 7.4.1 of both standards)."""
+    if b"\x00\x00" not in payload:
+        return payload
     escaped = bytearray()
     zeros = 0
     for byte in payload:

@@ -98,7 +98,7 @@ class RunningCameras:
 
 @contextmanager
 def start_cameras(
-    specs: Sequence[CameraSpec], cache: Path, folder: Path, ready_s_max: float = 120.0
+    specs: Sequence[CameraSpec], cache: Path, folder: Path, *, logs_sent: bool = True, ready_s_max: float = 120.0
 ) -> Iterator[RunningCameras]:
     """Run cameras while the context lasts; `folder` gets spec, ready file, sent logs and its stderr.
 
@@ -113,7 +113,8 @@ def start_cameras(
     sent_log = folder / "sent"
     command = [
         *(sys.executable, "-m", "local.cameras", "--spec", str(spec_path), "--cache", str(cache)),
-        *("--ready", str(ready_path), "--sent-log", str(sent_log), "--die-with-parent", str(os.getpid())),
+        *("--ready", str(ready_path), "--die-with-parent", str(os.getpid())),
+        *(("--sent-log", str(sent_log)) if logs_sent else ()),
     ]
     with log_path.open("wb") as log:
         process = subprocess.Popen(command, cwd=_ROOT, stdout=log, stderr=log)

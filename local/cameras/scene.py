@@ -18,6 +18,7 @@ Plane = npt.NDArray[np.uint8]
 
 _SLOT_S = 8.0
 _CROSSING_SHARE = (0.40, 0.55)  # of a slot: how long an object is in the picture
+_TALLNESS, _BREADTH = (0.40, 0.52), (0.8, 1.3)  # of the picture's height; of its own: 5 % of a wide picture or more
 _NOISE_SIGMA = 1.5  # of 255: a daylight sensor
 _NOISE_TILES = 4  # noise is drawn once and shifted at random: drawing it anew costs more than the encoding
 
@@ -45,14 +46,14 @@ def crossings(height: int, fps: int, frames: int, seed: int) -> list[Crossing]:
     for number in range(slots):
         length = max(2, round(slot * random.uniform(*_CROSSING_SHARE)))
         first = round(number * slot + (slot - length) * random.uniform(0.35, 0.65))
-        tall = max(16, round(height * random.uniform(0.16, 0.34)))
+        tall = max(16, round(height * random.uniform(*_TALLNESS)))
         found.append(
             Crossing(
                 first=first,
                 end=first + length,
                 height=tall,
-                width=max(8, round(tall * random.uniform(0.45, 1.6))),
-                top=round(random.uniform(0.35, 0.95) * (height - tall)),
+                width=max(16, round(tall * random.uniform(*_BREADTH))),
+                top=round(random.uniform(0.25, 0.95) * (height - tall)),
                 leftward=bool(random.integers(2)),
                 luma=int(random.choice([40, 60, 190, 215])),
                 chroma=(int(random.integers(80, 176)), int(random.integers(80, 176))),
