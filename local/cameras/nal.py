@@ -43,7 +43,7 @@ def split_annexb(data: bytes) -> list[bytes]:
     while place >= 0:
         starts.append(place + 3)
         place = data.find(b"\x00\x00\x01", place + 3)
-    ends = [start - 3 for start in starts[1:]] + [len(data)]
+    ends = [*(start - 3 for start in starts[1:]), len(data)] if starts else []
     units = (data[start:end].rstrip(b"\x00") for start, end in zip(starts, ends, strict=True))
     return [unit for unit in units if unit]
 
