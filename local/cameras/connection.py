@@ -8,6 +8,8 @@ for a keep-alive.
 
 import asyncio
 import secrets
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -98,6 +100,13 @@ class Connection(asyncio.Protocol):
         self._leave(reason)
         if self._transport is not None:
             self._transport.abort()
+
+    def reset(self, reason: str) -> None:
+        """Cut the connection off with a TCP reset, as a camera does that loses its power and comes back."""
+        if self._transport is not None:
+            peer = self._transport.get_extra_info("socket")
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.drop(reason)
 
     def say_goodbye(self, reason: str) -> None:
         """Send RTCP BYE, when the client watches, and end the connection."""

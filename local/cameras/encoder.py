@@ -97,9 +97,9 @@ def _is_random_access(codec: str, nals: tuple[bytes, ...]) -> bool:
 def encode_sound(sound: Sound) -> Encoded:
     """Encode a seeded chord that swells and fades; `unknown` is G.726, of which every byte is valid."""
     random = np.random.default_rng([sound.seed, 4])
+    count = SOUND_S * sound.clock_hz // sound.samples
     if sound.codec == "unknown":
-        packets = SOUND_S * sound.clock_hz // sound.samples
-        return Encoded(tuple((random.bytes(_G726_BYTES),) for _ in range(packets)))
+        return Encoded(tuple((random.bytes(_G726_BYTES),) for _ in range(count)))
     context = AudioCodecContext.create("aac" if sound.codec == "aac" else "pcm_alaw", "w")
     context.sample_rate, context.layout = sound.clock_hz, "mono"
     context.format = "fltp" if sound.codec == "aac" else "s16"
@@ -107,20 +107,21 @@ def encode_sound(sound: Sound) -> Encoded:
     if sound.codec == "aac":
         context.bit_rate = _SOUND_BITRATE
         context.flags |= av.codec.context.Flags.global_header
-    count = SOUND_S * sound.clock_hz // sound.samples
     times = np.arange(count * sound.samples) / sound.clock_hz
     tones = random.choice([220, 275, 330, 440, 550], size=3, replace=False)  # whole cycles in a whole second
     swell = 0.2 + 0.1 * np.sin(np.pi * times / 2)
     wave = sum(np.sin(2 * np.pi * tone * times) for tone in tones) / 3 * swell
-    units = []
+    packets = []
     for number in range(count):
         block = wave[number * sound.samples : (number + 1) * sound.samples].reshape(1, -1)
         samples = block.astype(np.float32) if sound.codec == "aac" else (block * 32_000).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(samples, format=context.format.name, layout="mono")
         frame.sample_rate, frame.time_base = sound.clock_hz, context.time_base
         frame.pts = number * sound.samples
-        units += [(bytes(packet),) for packet in context.encode(frame)]
-    return Encoded(tuple(units), bytes(context.extradata or b""))
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    # An encoder that looks ahead begins with packets of silence; without them the loop's length is exact.
+    return Encoded(tuple((bytes(packet),) for packet in packets[-count:]), bytes(context.extradata or b""))
 
 
 def _make(loop: Picture | Sound, parent_pid: int) -> Encoded:

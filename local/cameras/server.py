@@ -93,7 +93,7 @@ class CameraServer:
                 if order.fault is Fault.TEARDOWN:
                     connection.say_goodbye("torn down by the camera")
                 else:
-                    connection.drop("reset by the camera")
+                    connection.reset("reset by the camera")
             return
         camera.set_fault(order, await self._other_picture(camera.spec, order))
         if order.drop:
