@@ -22,12 +22,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from components.shared.runtime.line_writer import LineWriter
 
+PAUSE_S_MIN = 0.2  # a recorder should be back at once after a single crash
+PAUSE_S_MAX = 5.0  # a worker that cannot start costs about half a CPU second each time
+STEADY_S = 60.0  # after so long a life the next crash is a first one again
 STOP_S_MAX = 1.7  # all is gone within 2 s: every component's stop time adds to the recorder's gap in a deployment
 LOOK_S = 60.0  # a worker's end is signalled; this is only so that no wait is without a limit
 STAMP_LOOK_S = 0.5  # while the runtime is installed, which takes up to minutes
@@ -36,20 +38,12 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """How long to wait before a worker is started again: doubled from crash to crash."""
-
-    shortest_s: float = 0.2  # a recorder should be back at once after a single crash
-    longest_s: float = 5.0  # a worker that cannot start costs about half a CPU second each time
-    steady_s: float = 60.0  # after so long a life the next crash is a first one again
-
-    def after(self, crashes: int) -> float:
-        """The pause after that many crashes in a row, 1 or more."""
-        return min(self.shortest_s * 2.0 ** min(crashes - 1, 30), self.longest_s)
+def pause_s_after(crashes: int) -> float:
+    """How long to wait before the worker is started again after that many crashes in a row, 1 or more."""
+    return min(PAUSE_S_MIN * 2.0 ** min(crashes - 1, 30), PAUSE_S_MAX)
 
 
-def main(argv: Sequence[str], pauses: Pauses | None = None) -> int:
+def main(argv: Sequence[str], pause_s: Callable[[int], float] = pause_s_after) -> int:
     """Keep the worker running until SIGTERM or SIGINT; 0."""
     parser = argparse.ArgumentParser(prog="launcher", description="Keeps a component's worker running.")
     parser.add_argument("--module", required=True, help="the component's package, for example components.capture")
@@ -61,7 +55,7 @@ def main(argv: Sequence[str], pauses: Pauses | None = None) -> int:
     handed = ["--version", arguments.version, *(part for text in arguments.set for part in ("--set", text))]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are fetched with sigtimedwait, one at a time
     launcher = Launcher(arguments.module, arguments.data.absolute(), arguments.runtime, handed, LineWriter())
-    launcher.run(pauses or Pauses())
+    launcher.run(pause_s)
     return 0
 
 
@@ -86,7 +80,7 @@ class Launcher:
         self._process = os.getpid()
         self._prctl = ctypes.CDLL(None).prctl  # found before the fork: little may be done after it
 
-    def run(self, pauses: Pauses) -> None:
+    def run(self, pause_s: Callable[[int], float]) -> None:
         """Wait for the runtime, then keep the worker running; returns when told to stop."""
         if not self._wait_for_stamp():
             return
@@ -95,8 +89,8 @@ class Launcher:
             started_s = time.monotonic()
             if self._run_once():
                 break
-            crashes = 1 if time.monotonic() - started_s >= pauses.steady_s else crashes + 1
-            if self._told_to_stop_within(pauses.after(crashes)):
+            crashes = 1 if time.monotonic() - started_s >= STEADY_S else crashes + 1
+            if self._told_to_stop_within(pause_s(crashes)):
                 break
             self._restarts += 1
         with suppress(OSError):  # its reader sees then that the processes are gone

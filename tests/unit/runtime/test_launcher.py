@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.shared.runtime.launcher import Pauses, component_named
+from components.shared.runtime.launcher import component_named, pause_s_after
 from tests.fakes.waiting import eventually
 from tests.unit.runtime.conftest import Start
 from tests.unit.runtime.processes import ROOT, Program, lives
@@ -55,7 +55,9 @@ class _Site:
         (self.runtime / ".stamp").touch()
 
     def launch(self, module: str, *more: str, longest_s: float = 0.2) -> Program:
-        program = f"import sys; from {LAUNCHER} import main, Pauses; main(sys.argv[1:], Pauses(0.05, {longest_s}, 60))"
+        program = (
+            f"import sys; from {LAUNCHER} import main; main(sys.argv[1:], lambda n: min(0.025 * 2**n, {longest_s}))"
+        )
         arguments = ["--module", module, "--data", str(self.data), "--runtime", "abc123", *more]
         return self._start(["-c", program, *arguments], PYTHONPATH=f"{ROOT}:{self._modules}")
 
@@ -222,9 +224,8 @@ def test_the_launcher_needs_the_standard_library_only(start: Start) -> None:
 
 def test_pauses_double_up_to_the_longest() -> None:
     """A single crash costs a fifth of a second, a row of them at most five seconds each."""
-    pauses = Pauses()
-    assert [pauses.after(crashes) for crashes in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
-    assert pauses.after(100_000) == 5.0
+    assert [pause_s_after(crashes) for crashes in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+    assert pause_s_after(100_000) == 5.0
 
 
 @pytest.mark.parametrize(
