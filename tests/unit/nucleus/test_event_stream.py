@@ -1,7 +1,7 @@
 """Frames of the event stream protocol."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.nucleus.event_stream import (
@@ -14,6 +14,8 @@ from local.nucleus.event_stream import (
     decode_prelude,
     encode,
 )
+
+PROPERTY = settings(max_examples=60, deadline=None)  # a loaded machine stops for seconds
 
 names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=NAME_BYTES_MAX // 4)
 values = st.one_of(st.integers(-(2**31), 2**31 - 1), st.text(st.characters(codec="utf-8"), max_size=200))
@@ -35,6 +37,7 @@ CONNECT = bytes.fromhex(
 )
 
 
+@PROPERTY
 @given(frames)
 def test_every_frame_decodes_to_itself(frame: Frame) -> None:
     """A frame that was encoded and decoded is the same frame."""
@@ -43,6 +46,7 @@ def test_every_frame_decodes_to_itself(frame: Frame) -> None:
     assert decode_prelude(data).total_bytes == len(data)
 
 
+@PROPERTY
 @given(frames, st.data())
 def test_a_truncated_frame_is_refused(frame: Frame, data: st.DataObject) -> None:
     """A frame that lacks bytes at its end is refused, however many."""
@@ -52,6 +56,7 @@ def test_a_truncated_frame_is_refused(frame: Frame, data: st.DataObject) -> None
         decode(whole[:length])
 
 
+@PROPERTY
 @given(frames, st.data())
 def test_a_changed_byte_is_noticed(frame: Frame, data: st.DataObject) -> None:
     """A frame of which any one byte was changed is refused."""
@@ -61,6 +66,7 @@ def test_a_changed_byte_is_noticed(frame: Frame, data: st.DataObject) -> None:
         decode(bytes(damaged))
 
 
+@PROPERTY
 @given(st.binary(max_size=64))
 def test_garbage_is_refused_as_such(garbage: bytes) -> None:
     """Bytes that are no frame raise FramingError and nothing else."""

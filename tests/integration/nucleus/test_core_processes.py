@@ -1,0 +1,211 @@
+"""Components as processes: started, restarted, given up, stopped with all they started, never left behind."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.waiting import eventually
+from tests.integration.nucleus.core_process import WAIT_S, CoreProcess, gone, is_alive, kill
+
+pytestmark = pytest.mark.slow
+
+A, B = "com.example.A", "com.example.B"
+FAMILY = """
+    sleep 1000001 & echo child=$!
+    setsid sleep 1000002 & echo detached=$!
+    echo ready
+    exec sleep 1000003
+"""
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[CoreProcess]:
+    """A core of the lite profile, not yet started."""
+    with CoreProcess(tmp_path) as made:
+        yield made
+
+
+def number_in(log: str, key: str) -> int:
+    """Return the last number that was written as key=number."""
+    return int([line for line in log.splitlines() if line.startswith(f"{key}=")][-1].partition("=")[2])
+
+
+def wait_for_start(core: CoreProcess, starts: int) -> None:
+    """Wait until A runs for the so many-th time."""
+    core.wait(lambda: core.of(A)["starts"] == starts and core.of(A)["state"] == "RUNNING", "A runs again")
+
+
+def test_what_a_component_sees(core: CoreProcess) -> None:
+    """A script runs with `sh` in its work folder, umask 0022, nothing to read, in a session of its own."""
+    core.component(A, "umask; pwd; read -r line || echo nothing to read; ps -o sid= -p $$; echo $$; exec sleep 1000000")
+    core.start()
+    core.wait_for_log(A, "nothing to read")
+    core.wait(lambda: len(core.log(A).splitlines()) == 5, "the script wrote it all")
+    umask, folder, _, session, pid = core.log(A).split("\n")[:5]
+    assert (umask, Path(folder)) == ("0022", core.root / "work" / A)
+    assert int(session) == int(pid) == core.of(A)["pid"]
+
+
+def test_a_failed_run_is_restarted_until_the_third(core: CoreProcess) -> None:
+    """A component that is killed comes back after a second, twice; at the third death it is BROKEN."""
+    core.component(A)
+    core.component(B)
+    core.start()
+    for starts in (2, 3):
+        core.kill_component(A)
+        wait_for_start(core, starts)
+    core.kill_component(A)
+    core.wait_for_state(A, "BROKEN")
+    status = core.of(A)
+    assert (status["starts"], status["restarts"], status["last_exit"], status["pid"]) == (3, 2, -9, None)
+    assert core.status()["ready"] is False
+    assert core.of(B)["state"] == "RUNNING"
+
+
+def test_a_deployment_brings_a_broken_component_back(core: CoreProcess) -> None:
+    """After a deployment a BROKEN component runs again, and on Nucleus Lite stands three more deaths."""
+    core.component(A, "[ -e ok ] || exit 3; exec sleep 1000000")
+    core.component(B)
+    core.start(ready=False)
+    core.wait_for_state(A, "BROKEN")
+    pid_of_b = core.of(B)["pid"]
+    (core.root / "work" / A / "ok").touch()
+    core.deploy(lambda: core.of(A)["state"] == "RUNNING")
+    assert core.of(B)["pid"] == pid_of_b
+    for starts in (5, 6, 7):
+        core.kill_component(A)
+        wait_for_start(core, starts)
+    core.kill_component(A)
+    core.wait_for_state(A, "BROKEN")
+
+
+def test_exit_0_is_the_end(core: CoreProcess) -> None:
+    """A run that ends well is FINISHED and not started again; that counts as ready."""
+    core.component(A, "exit 0")
+    core.start()
+    core.wait_for_state(A, "FINISHED")
+    assert core.of(A)["starts"] == 1
+    assert core.status()["ready"]
+
+
+def test_what_a_dead_run_started_dies_before_it_is_restarted(core: CoreProcess) -> None:
+    """When the main process dies its children are ended first, also those in sessions of their own."""
+    core.component(A, FAMILY)
+    core.start()
+    core.wait_for_log(A, "ready")
+    children = [number_in(core.log(A), key) for key in ("child", "detached")]
+    assert all(is_alive(pid) for pid in children)
+    kill(core.of(A)["pid"])
+    core.wait(lambda: core.of(A)["starts"] == 2, "A is restarted")
+    assert gone(*children)
+
+
+def test_stop_ends_everything_within_five_seconds(core: CoreProcess) -> None:
+    """SIGTERM ends the core with code 0 and all processes of components, those that ignore SIGTERM too."""
+    core.component(A, FAMILY)
+    core.component(B, "trap '' TERM; echo ready; while :; do sleep 1000000; done")
+    core.start()
+    for name in (A, B):
+        core.wait_for_log(name, "ready")
+    pids = [core.of(A)["pid"], core.of(B)["pid"]]
+    pids += [number_in(core.log(A), key) for key in ("child", "detached")]
+    assert core.process is not None
+    core.signal(signal.SIGTERM)
+    assert core.process.wait(5.0) == 0
+    assert gone(*pids)
+    core.process = None
+    assert {status["state"] for status in core.status()["components"].values()} == {"FINISHED"}
+
+
+def test_a_component_that_was_stopped_by_a_signal_is_stopped_too(core: CoreProcess) -> None:
+    """A process that SIGSTOP holds gets to see SIGTERM."""
+    core.component(A, "trap 'echo seen; exit 0' TERM; echo ready; while :; do sleep 0.1; done")
+    core.start()
+    core.wait_for_log(A, "ready")
+    kill(core.of(A)["pid"], signal.SIGSTOP)
+    assert core.stop() == 0
+    assert "seen" in core.log(A)
+
+
+def test_no_component_survives_the_core(core: CoreProcess) -> None:
+    """When the core is killed without a warning its guard kills every process of every component."""
+    core.component(A, FAMILY)
+    core.start()
+    core.wait_for_log(A, "ready")
+    pids = [core.of(A)["pid"], *(number_in(core.log(A), key) for key in ("child", "detached"))]
+    core.kill()
+    eventually(lambda: gone(*pids), WAIT_S, "the processes are gone")
+
+
+def test_what_a_power_cut_of_the_guard_left_is_ended_at_the_next_start(core: CoreProcess) -> None:
+    """If core and guard are both killed, the next core ends what was left before it starts its own."""
+    core.component(A, FAMILY)
+    core.start()
+    core.wait_for_log(A, "ready")
+    pids = [core.of(A)["pid"], *(number_in(core.log(A), key) for key in ("child", "detached"))]
+    guard = next(
+        int(path.name)
+        for path in Path("/proc").glob("[0-9]*")
+        if f"PPid:\t{core.process.pid if core.process else 0}\n" in (path / "status").read_text()
+        and "local.nucleus.guard" in (path / "cmdline").read_text()
+    )
+    kill(guard)
+    core.kill()
+    assert all(is_alive(pid) for pid in pids)
+    core.start()
+    assert gone(*pids)
+    assert is_alive(core.of(A)["pid"])
+
+
+def test_one_core_for_one_root(core: CoreProcess, tmp_path: Path) -> None:
+    """A second core on the same root is refused and disturbs nothing."""
+    core.component(A)
+    core.start()
+    pid = core.of(A)["pid"]
+    (tmp_path / "second").mkdir()
+    second = CoreProcess(tmp_path / "second")
+    second.root, second.build, second.deployment = core.root, core.build, core.deployment
+    second.start(ready=False)
+    code, _, errors = second.end()
+    assert code == 2
+    assert "another core runs" in errors
+    assert core.of(A)["pid"] == pid
+    assert is_alive(pid)
+
+
+def test_a_long_root_path_is_no_obstacle(tmp_path: Path) -> None:
+    """A root whose path is too long for a socket works."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    with CoreProcess(folder) as core:
+        core.component(A, 'test -S "$AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT" && echo there; sleep 1000000')
+        core.start()
+        core.wait_for_log(A, "there")
+        Path(core.status()["socket"]).parent.unlink()
+
+
+def test_lines_on_standard_output(core: CoreProcess) -> None:
+    """Each change of a state is one JSON line, in order."""
+    core.component(A, "exit 0")
+    core.start()
+    core.wait_for_state(A, "FINISHED")
+    core.signal(signal.SIGTERM)
+    _, output, _ = core.end()
+    states = [line.partition('"state":"')[2].partition('"')[0] for line in output.splitlines() if '"state"' in line]
+    assert states == ["NEW", "INSTALLED", "STARTING", "RUNNING", "FINISHED"]
+    assert '"deployment":"SUCCEEDED"' in output
+
+
+def test_the_classic_runtime_kills_after_five_seconds(tmp_path: Path) -> None:
+    """A restart of a component that ignores SIGTERM takes the five seconds of the classic runtime."""
+    with CoreProcess(tmp_path, "classic") as core:
+        core.component(A, "trap '' TERM; echo ready; while :; do sleep 1000000; done", version="1.0.0")
+        core.start()
+        core.wait_for_log(A, "ready")
+        old = core.of(A)["pid"]
+        core.component(A, version="1.0.1")
+        core.deploy(lambda: core.of(A)["pid"] not in (None, old))
+        assert gone(old)
+        assert core.of(A)["version"] == "1.0.1"
