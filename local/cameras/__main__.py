@@ -89,6 +89,7 @@ async def _serve(options: argparse.Namespace, specs: Sequence[CameraSpec]) -> No
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    options.ready.unlink(missing_ok=True)  # one of an earlier run would tell dead ports
     if options.sent_log is not None:
         options.sent_log.mkdir(parents=True, exist_ok=True)
     server = CameraServer(specs, options.cache, options.sent_log)

@@ -32,6 +32,7 @@ from local.cameras.rtsp import (
 from local.cameras.viewer import Track, Viewer
 
 _NONCES_MAX = 4  # a client answers the last one; a few more are for requests that were under way
+_KERNEL_BUFFER_BYTES = 1 << 18  # as little as a camera has; left alone the kernel would keep 4 MB for a client
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
 
 
@@ -64,6 +65,8 @@ class Connection(asyncio.Protocol):
         """Take the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        peer: socket.socket = transport.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BUFFER_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""

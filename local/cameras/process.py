@@ -98,10 +98,17 @@ class RunningCameras:
 
 @contextmanager
 def start_cameras(
-    specs: Sequence[CameraSpec], cache: Path, folder: Path, *, logs_sent: bool = True, ready_s_max: float = 120.0
+    specs: Sequence[CameraSpec],
+    cache: Path,
+    folder: Path,
+    *,
+    port: int = 0,
+    logs_sent: bool = True,
+    ready_s_max: float = 120.0,
 ) -> Iterator[RunningCameras]:
     """Run cameras while the context lasts; `folder` gets spec, ready file, sent logs and its stderr.
 
+    Started again in the same folder the sent logs go on, and laps begin at 0 again, as after a camera's restart.
     Raises CamerasFailedError when they do not serve within `ready_s_max`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -113,7 +120,7 @@ def start_cameras(
     sent_log = folder / "sent"
     command = [
         *(sys.executable, "-m", "local.cameras", "--spec", str(spec_path), "--cache", str(cache)),
-        *("--ready", str(ready_path), "--die-with-parent", str(os.getpid())),
+        *("--ready", str(ready_path), "--port", str(port), "--die-with-parent", str(os.getpid())),
         *(("--sent-log", str(sent_log)) if logs_sent else ()),
     ]
     with log_path.open("wb") as log:

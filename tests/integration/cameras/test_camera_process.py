@@ -163,6 +163,30 @@ def test_cameras_that_cannot_start_say_why(cache: Path, tmp_path: Path) -> None:
     assert not _encoders(tmp_path)
 
 
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """When no loop can be encoded the start fails and names the loop and the folder."""
+    cache = tmp_path / "cache"
+    cache.write_text("a file", encoding="utf-8")
+    with (
+        pytest.raises(CamerasFailedError, match=r"(?s)cache.*Picture\(codec='h264'.*the encoder ended with 1"),
+        start_cameras([small("cam-1", "h264")], cache, tmp_path),
+    ):
+        pass
+
+
+def test_cameras_come_back_on_their_port(cache: Path, tmp_path: Path) -> None:
+    """After a restart the cameras are at the same address, and their laps begin anew."""
+    spec, port = small("cam-1", "h264", loop_s=10.0), 0
+    for _ in range(2):
+        with start_cameras([spec], cache, tmp_path, port=port) as cameras:
+            assert port in (0, cameras.ready["port"])
+            port = cameras.ready["port"]
+            with RtspClient(cameras.url("cam-1"), "viewer", PASSWORD) as client:
+                client.play()
+                eventually(lambda: len(cameras.sent_frames("cam-1", client.session)) > 3)
+                assert cameras.sent_frames("cam-1", client.session)[0]["lap"] == 0
+
+
 def test_default_cameras_take_their_password_from_a_file(cache: Path, tmp_path: Path) -> None:
     """--user needs --password-file, and that file must be private."""
     for more, reason in (
