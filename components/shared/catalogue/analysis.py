@@ -159,6 +159,11 @@ class AnalysisReader:
         """Transient when VideoProcessor has not made the file yet, or not migrated it yet."""
         return cls(open_for_reading(data, ANALYSIS))
 
+    @property
+    def database(self) -> Database:
+        """The file itself, for checks of it."""
+        return self._database
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()

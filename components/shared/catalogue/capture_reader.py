@@ -56,6 +56,11 @@ class CaptureReader:
         """Transient when Capture has not made the file yet, or not migrated it yet."""
         return cls(open_for_reading(data, CAPTURE), data)
 
+    @property
+    def database(self) -> Database:
+        """The file itself, for checks of it."""
+        return self._database
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
@@ -93,6 +98,24 @@ class CaptureReader:
             return self._database.read(sql, *after, *where.values, count)
 
         return [rows.segment_row(row) for row in pages(fetch, limit)]
+
+    def spans(self, camera: str, stream: StreamName) -> list[tuple[str, WallNs, WallNs | None]]:
+        """Id, start and end of all segments of a stream, by start: light where their facts are not needed."""
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            after = (last[1], last[0]) if last is not None else (_BEFORE_ALL, "")
+            sql = (
+                "SELECT segment, start_ns, end_ns FROM segment WHERE camera = ? AND stream = ? "
+                "AND (start_ns, segment) > (?, ?) ORDER BY start_ns, segment LIMIT ?"
+            )
+            return self._database.read(sql, camera, stream, *after, count)
+
+        return [(row[0], row[1], row[2]) for row in pages(fetch, None)]
+
+    def recorded_streams(self) -> list[tuple[str, StreamName]]:
+        """Cameras and streams that have a segment or a gap, configured or not."""
+        sql = "SELECT camera, stream FROM segment UNION SELECT camera, stream FROM gap ORDER BY 1, 2 LIMIT ?"
+        return [(row[0], row[1]) for row in self._database.read(sql, READ_ROWS_MAX)]
 
     def segment(self, segment: str) -> SegmentRow | None:
         """The row of that id, or None."""

@@ -88,6 +88,11 @@ class HealthReader:
         """Transient when HealthMonitor has not made the file yet, or not migrated it yet."""
         return cls(open_for_reading(data, HEALTH))
 
+    @property
+    def database(self) -> Database:
+        """The file itself, for checks of it."""
+        return self._database
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()

@@ -15,6 +15,8 @@ from components.shared.errors import Rejected
 from components.shared.runtime.files import Step, disk_errors, no_step, sync_folder
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_file import (
+    Fragment,
+    FragmentScanner,
     Scan,
     SegmentHasher,
     Trailer,
@@ -28,6 +30,10 @@ from components.shared.wire.units import WallNs
 
 CHUNK_BYTES = 1024 * 1024
 """Read at a time: large enough to cost nothing per byte, small beside a recorder's memory."""
+
+
+GLANCE_BYTES = 4096
+"""Read at a time where only heads matter: a `moof` of a second fits, and it is a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,30 @@ def probe(path: Path) -> Probed | None:
     except Rejected:
         # The trailer is not of these bytes: the fragments are there all the same, and are judged without it.
         return Probed(found)
+
+
+def glance(path: Path) -> Scan | None:
+    """As a scan of the whole file, without reading its footage: heads, header and trailer only. None: not there."""
+    scanner = FragmentScanner()
+    fragments: list[Fragment] = []
+    fault = None
+    with disk_errors(path, "read"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            size_bytes = os.fstat(descriptor).st_size
+            while fault is None and (chunk := os.pread(descriptor, GLANCE_BYTES, scanner.fed_bytes)):
+                try:
+                    fragments += scanner.feed(chunk)
+                    fragments += scanner.skip(min(scanner.skippable_bytes, size_bytes - scanner.fed_bytes))
+                    scanner.feed(b"")
+                except Rejected as error:
+                    fault = str(error)
+        finally:
+            os.close(descriptor)
+    return scanner.result(fragments, size_bytes, fault)
 
 
 def chunks_of(path: Path) -> Iterator[bytes]:

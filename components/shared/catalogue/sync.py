@@ -10,8 +10,9 @@ It knows nothing of S3 beyond the names that a multipart upload needs to go on a
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,6 @@ from components.shared.catalogue.database import (
     Value,
     open_for_reading,
     open_for_writing,
-    pages,
 )
 from components.shared.errors import Fatal
 from components.shared.wire.units import NS_PER_S, WallNs
@@ -132,6 +132,11 @@ class SyncReader:
         """Transient when CloudSync has not made the file yet, or not migrated it yet."""
         return cls(open_for_reading(data, SYNC))
 
+    @property
+    def database(self) -> Database:
+        """The file itself, for checks of it."""
+        return self._database
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
@@ -155,14 +160,20 @@ class SyncReader:
 
     def uploads(self, state: UploadState | None = None, limit: int | None = None) -> list[UploadRow]:
         """Uploads in the order they were queued."""
+        return list(itertools.islice(self.each_upload(state), limit))
+
+    def each_upload(self, state: UploadState | None = None) -> Iterator[UploadRow]:
+        """As `uploads`, one after the other: no more than READ_ROWS_MAX are held, and no read is held between them."""
         condition, values = ("1", ()) if state is None else ("state = ?", (state,))
-
-        def fetch(last: Row | None, count: int) -> list[Row]:
-            after = last[-1] if last is not None else 0
+        number = 0
+        while True:
             sql = f"SELECT {_UPLOAD}, number FROM upload WHERE {condition} AND number > ? ORDER BY number LIMIT ?"
-            return self._database.read(sql, *values, after, count)
-
-        return [self._upload(row[:-1]) for row in pages(fetch, limit)]
+            found = self._database.read(sql, *values, number, READ_ROWS_MAX)
+            for row in found:
+                yield self._upload(row[:-1])
+            if len(found) < READ_ROWS_MAX:
+                return
+            number = found[-1][-1]
 
     def upload(self, key: str) -> UploadRow | None:
         """The upload of that key, or None."""

@@ -85,7 +85,7 @@ class Scan:
     """What was found in a file, from its start to its end or to the first byte that makes no sense (`fault`).
 
     `complete_bytes` is where the last complete fragment ends (or the header, without one): what comes after it, the
-    trailer apart, is not footage.
+    trailer apart, is not footage. `ends_whole` tells that no box is cut off at the end.
     """
 
     header: Header | None
@@ -94,6 +94,7 @@ class Scan:
     complete_bytes: int
     size_bytes: int
     fault: str | None
+    ends_whole: bool
 
 
 class FragmentScanner:
@@ -145,6 +146,32 @@ class FragmentScanner:
             if not found:
                 raise
         return found
+
+    @property
+    def is_between_boxes(self) -> bool:
+        """Whether every box so far is complete, and so is every fragment."""
+        return not self._skip_bytes and not self._held and self._moof is None
+
+    def result(self, fragments: Sequence[Fragment], size_bytes: int, fault: str | None) -> Scan:
+        """All of it, when there are no more bytes, or a fault was told."""
+        trailer = self.trailer if fault is None else None
+        whole = fault is None and self.is_between_boxes
+        return Scan(self.header, tuple(fragments), trailer, self.complete_bytes, size_bytes, fault, whole)
+
+    @property
+    def skippable_bytes(self) -> int:
+        """How many of the next bytes have no effect but their number: a reader may seek over them and `skip`."""
+        return self._skip_bytes
+
+    def skip(self, count: int) -> list[Fragment]:
+        """As `feed` of the next `count` bytes, at most `skippable_bytes`, without their being read."""
+        if self._fault is not None:
+            raise Rejected(self._fault)
+        count = min(count, self._skip_bytes)
+        self.fed_bytes += count
+        self._skip_bytes -= count
+        self._at += count
+        return self._ended() if count and not self._skip_bytes else []
 
     def _take(self, view: memoryview) -> memoryview:
         """Holds what the box at hand needs and reads it when it is whole; gives the rest."""
@@ -279,8 +306,7 @@ def scan(chunks: Iterable[bytes]) -> Scan:
             scanner.feed(b"")
         except Rejected as error:
             fault = str(error)
-    trailer = scanner.trailer if fault is None else None
-    return Scan(scanner.header, tuple(fragments), trailer, scanner.complete_bytes, size_bytes, fault)
+    return scanner.result(fragments, size_bytes, fault)
 
 
 def gop_index(header: Header, fragments: Sequence[Fragment]) -> tuple[Gop, ...]:
