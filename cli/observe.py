@@ -1,0 +1,217 @@
+"""What a site on this machine is doing, read from its catalogues, its core's status and the process table.
+
+Reads only, never waits: a catalogue that is not there yet counts as empty. Nothing here needs the site to run.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from components.shared.catalogue.analysis import AnalysisReader
+from components.shared.catalogue.capture import CaptureReader, GapRow, SegmentRow
+from components.shared.catalogue.sync import SyncReader
+
+from components.shared.errors import Transient
+from components.shared.wire.units import NS_PER_S
+from fleet.artifacts import PUBLISHER_PREFIX
+from local.site import Layout
+
+DEFAULT_DATA = Path(".nvr")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """One camera as its owner wants to see it. Rates are those of the newest closed segment."""
+
+    id: str
+    state: str
+    cause: str
+    codec: str
+    picture: str
+    fps: float
+    bitrate_bits_per_s: float
+    frames_received: int
+    frames_recorded: int
+    segments: int
+    gap_seconds: float
+    motion_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentView:
+    """One component: the core's state of it, and what its processes use."""
+
+    name: str
+    state: str
+    worker_restarts: int
+    pss_bytes: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteView:
+    """A whole site at one moment."""
+
+    cameras: tuple[CameraView, ...]
+    components: tuple[ComponentView, ...]
+    segments_closed: int
+    segments_uploaded: int
+    uploads_waiting: int
+    uploads_waiting_bytes: int
+    uploads_refused: tuple[str, ...]
+    media_bytes: int
+    disk_free_bytes: int
+    messages_dropped: int
+
+
+def gather(data: Path) -> SiteView:
+    """Look at everything once."""
+    layout = Layout(data)
+    status = core_status(layout)
+    waiting, waiting_bytes, uploaded, refused = _uploads(data)
+    segments = _closed_segments(data)
+    return SiteView(
+        cameras=tuple(_cameras(data, segments)),
+        components=tuple(_components(layout, status)),
+        segments_closed=len(segments),
+        segments_uploaded=uploaded,
+        uploads_waiting=waiting,
+        uploads_waiting_bytes=waiting_bytes,
+        uploads_refused=refused,
+        media_bytes=sum(row.size_bytes for row in segments),
+        disk_free_bytes=psutil.disk_usage(str(data if data.exists() else Path())).free,
+        messages_dropped=int(status.get("local_messages", {}).get("dropped", 0)),
+    )
+
+
+def core_status(layout: Layout) -> dict[str, Any]:
+    """What the core last said; empty when no core has run here."""
+    try:
+        status: dict[str, Any] = json.loads(layout.core_status.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return status
+
+
+def is_running(layout: Layout) -> bool:
+    """Whether a core runs on this data root now."""
+    pid = core_status(layout).get("pid")
+    return isinstance(pid, int) and psutil.pid_exists(pid)
+
+
+def _closed_segments(data: Path) -> list[SegmentRow]:
+    try:
+        with CaptureReader.open(data) as reader:
+            return reader.segments(state="closed")
+    except Transient:
+        return []
+
+
+def _uploads(data: Path) -> tuple[int, int, int, tuple[str, ...]]:
+    try:
+        with SyncReader.open(data) as reader:
+            waiting, waiting_bytes = reader.backlog()
+            uploaded = sum(1 for row in reader.uploads(state="uploaded") if row.kind == "segment")
+            refused = tuple(f"{row.key}: {row.last_error}" for row in reader.uploads(state="refused"))
+    except Transient:
+        return 0, 0, 0, ()
+    return waiting, waiting_bytes, uploaded, refused
+
+
+def _cameras(data: Path, segments: Sequence[SegmentRow]) -> list[CameraView]:
+    try:
+        with CaptureReader.open(data) as reader:
+            streams = [stream for stream in reader.streams() if stream.stream == "main"]
+            runs, gaps = reader.runs(), reader.gaps()
+    except Transient:
+        return []
+    events = _events_by_camera(data)
+    views = []
+    for stream in streams:
+        own = [row for row in segments if (row.camera, row.stream) == (stream.camera, stream.stream)]
+        own_runs = [run for run in runs if (run.camera, run.stream) == (stream.camera, stream.stream)]
+        newest = own[-1] if own else None
+        span_s = (newest.end_ns - newest.start_ns) / NS_PER_S if newest and newest.end_ns else 0.0
+        views.append(
+            CameraView(
+                id=stream.camera,
+                state=stream.state,
+                cause=stream.cause,
+                codec=own_runs[-1].codec if own_runs else "",
+                picture=f"{own_runs[-1].width}x{own_runs[-1].height}" if own_runs else "",
+                fps=newest.frames / span_s if newest and span_s else 0.0,
+                bitrate_bits_per_s=newest.size_bytes * 8 / span_s if newest and span_s else 0.0,
+                frames_received=sum(run.frames_received for run in own_runs),
+                frames_recorded=sum(run.frames_recorded for run in own_runs),
+                segments=len(own),
+                gap_seconds=_gap_seconds([gap for gap in gaps if gap.camera == stream.camera]),
+                motion_events=events.get(stream.camera, 0),
+            )
+        )
+    return sorted(views, key=lambda view: view.id)
+
+
+def _gap_seconds(gaps: Sequence[GapRow]) -> float:
+    """Seconds in gaps; one that is still open counts up to now."""
+    now_ns = time.time_ns()
+    total_ns = sum((now_ns if gap.end_ns is None else gap.end_ns) - gap.start_ns for gap in gaps)
+    return round(total_ns / NS_PER_S, 3)
+
+
+def _events_by_camera(data: Path) -> dict[str, int]:
+    try:
+        with AnalysisReader.open(data) as reader:
+            events = reader.events()
+    except Transient:
+        return {}
+    counts: dict[str, int] = {}
+    for event in events:
+        counts[event.camera] = counts.get(event.camera, 0) + 1
+    return counts
+
+
+def _components(layout: Layout, status: dict[str, Any]) -> list[ComponentView]:
+    views = []
+    for name, component in sorted(status.get("components", {}).items()):
+        if not name.startswith(PUBLISHER_PREFIX) or name.endswith(".Runtime"):
+            continue
+        short = name.removeprefix(PUBLISHER_PREFIX)
+        pss_bytes, cpu_seconds = tree_use(component.get("pid"))
+        restarts = _launcher_facts(layout, short).get("restarts", 0)
+        views.append(ComponentView(short, component["state"], restarts, pss_bytes, cpu_seconds))
+    return views
+
+
+def _launcher_facts(layout: Layout, component: str) -> dict[str, Any]:
+    """What a component's launcher says of itself, by the component's package name."""
+    for path in (layout.data / "run").glob("*.json"):
+        if path.stem.replace("_", "").lower() == component.lower():
+            try:
+                facts: dict[str, Any] = json.loads(path.read_text())
+            except (FileNotFoundError, json.JSONDecodeError):
+                return {}
+            return facts
+    return {}
+
+
+def tree_use(pid: int | None) -> tuple[int, float]:
+    """Proportional memory in bytes and CPU seconds of a process and all below it, ended children included."""
+    if pid is None:
+        return 0, 0.0
+    pss_bytes, cpu_seconds = 0, 0.0
+    try:
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            pss_bytes += process.memory_full_info().pss
+            times = process.cpu_times()
+            cpu_seconds += times.user + times.system + times.children_user + times.children_system
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        # It ended while we looked: what was read so far is the best that can be said.
+        return pss_bytes, cpu_seconds
+    return pss_bytes, cpu_seconds
