@@ -7,6 +7,7 @@ left out and told. Footage that is still being written can be exported too.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def holes(rows: Sequence[SegmentRow]) -> Iterator[tuple[int, int]]:
     """The spans between neighbouring segments that no segment covers."""
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in itertools.pairwise(rows):
         if before.end_ns is not None and after.start_ns - before.end_ns >= GAP_TOLD_NS:
             yield before.end_ns, after.start_ns
 

@@ -1,0 +1,98 @@
+"""What an operator of a local site does in the cloud: registers the thing, sets secrets, writes the desired shadows.
+
+It speaks to the embedded AWS with boto3 as one would to the real one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from components.shared.wire.site_config import SITE, camera_shadow, document_sha256
+from local.site import REGION
+
+_CONFIG = Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=20)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCloud:
+    """The embedded AWS of one site."""
+
+    endpoint_url: str
+    resources: Mapping[str, str]
+    thing: str
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the embedded AWS."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]  # the service is an argument here
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id="operator",
+            aws_secret_access_key="operator",
+            config=_CONFIG,
+        )
+
+    @property
+    def media_bucket(self) -> str:
+        """The bucket that footage goes to."""
+        return self.resources["MediaBucket"]
+
+    def register(self) -> None:
+        """Make the thing, when it is not there."""
+        self.client("iot").create_thing(thingName=self.thing)
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Set a secret under the thing's own prefix."""
+        secrets = self.client("secretsmanager")
+        secret = f"edgenvr/{self.thing}/{name}"
+        try:
+            if secrets.get_secret_value(SecretId=secret)["SecretString"] == value:
+                return
+            secrets.put_secret_value(SecretId=secret, SecretString=value)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            secrets.create_secret(Name=secret, SecretString=value)
+
+    def desired(self, shadow: str) -> dict[str, Any]:
+        """The desired state of a named shadow; empty when there is none."""
+        try:
+            answer = self.client("iot-data").get_thing_shadow(thingName=self.thing, shadowName=shadow)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+            return {}
+        state: dict[str, Any] = json.loads(answer["payload"].read())["state"]
+        desired: dict[str, Any] = state.get("desired", {})
+        return desired
+
+    def update_desired(self, shadow: str, changes: Mapping[str, Any]) -> None:
+        """Change members of the desired state; a None removes."""
+        payload = json.dumps({"state": {"desired": changes}}).encode()
+        self.client("iot-data").update_thing_shadow(thingName=self.thing, shadowName=shadow, payload=payload)
+
+    def configure(self, cameras: Mapping[str, Mapping[str, Any]], segment_s: int | None) -> None:
+        """Let exactly these cameras exist, each camera's own document first, as the site's names its hash.
+
+        What an operator has changed meanwhile stays: of a camera that is there only the source is set.
+        """
+        site = self.desired(SITE)
+        hashes: dict[str, str | None] = {camera: None for camera in site.get("cameras", {}) if camera not in cameras}
+        for camera, document in cameras.items():
+            shadow = camera_shadow(camera)
+            have = self.desired(shadow)
+            wanted = {**have, "source": document["source"]} if have else dict(document)
+            if wanted != have:
+                self.update_desired(shadow, wanted)
+            hashes[camera] = document_sha256(wanted)
+        changes: dict[str, Any] = {"schema": site.get("schema", 1), "cameras": hashes}
+        if segment_s is not None:
+            changes["recording"] = {"segment_s": segment_s}
+        self.update_desired(SITE, changes)

@@ -1,0 +1,139 @@
+"""What came of a run of `./nvr up`: counted at its end, with everything that went wrong.
+
+Only what this run caused counts as wrong: log lines from before it are left out. Segments are counted over the whole
+data root, since a later run also finishes what an earlier one left.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from components.shared.catalogue.check import check
+
+from cli.local_cloud import LocalCloud
+from cli.observe import ComponentView, SiteView, gather
+from components.shared.wire.units import from_datetime
+from fleet.artifacts import PUBLISHER_PREFIX
+from local.site import Layout
+
+DRAIN_S_MAX = 30.0
+DRAIN_POLL_S = 0.5
+ERRORS_TOLD_MAX = 20
+"""More than that is one fault over and over: the logs have them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The figures of a run; `errors` is empty when nothing went wrong."""
+
+    view: SiteView
+    segments_indexed: int
+    errors: tuple[tuple[str, str], ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every closed segment is uploaded and indexed and nothing went wrong."""
+        closed = self.view.segments_closed
+        return not self.errors and self.view.segments_uploaded == closed == self.segments_indexed
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that docs/commands.md describes."""
+        fields = ("id", "codec", "frames_received", "frames_recorded", "segments", "gap_seconds", "motion_events")
+        cameras = [asdict(camera) for camera in self.view.cameras]
+        return {
+            "cameras": [{name: camera[name] for name in fields} for camera in cameras],
+            "segments_closed": self.view.segments_closed,
+            "segments_uploaded": self.view.segments_uploaded,
+            "segments_indexed": self.segments_indexed,
+            "messages_dropped": self.view.messages_dropped,
+            "components": {
+                part.name: {
+                    "state": part.state,
+                    "worker_restarts": part.worker_restarts,
+                    "pss_bytes": part.pss_bytes,
+                    "cpu_seconds": round(part.cpu_seconds, 3),
+                }
+                for part in self.view.components
+            },
+            "errors": [{"where": where, "what": what} for where, what in self.errors],
+        }
+
+    def told(self) -> str:
+        """The outcome in a few lines for people."""
+        lines = [
+            f"{self.view.segments_closed} segments closed, {self.view.segments_uploaded} uploaded, "
+            f"{self.segments_indexed} indexed"
+        ]
+        lines += [f"error: {where}: {what}" for where, what in self.errors]
+        return "\n".join(lines)
+
+
+class Watch:
+    """Looks at a running site again and again, and closes the account at its end."""
+
+    def __init__(self, layout: Layout, cloud: LocalCloud, begun_ns: int) -> None:
+        self._layout = layout
+        self._cloud = cloud
+        self._begun_ns = begun_ns
+        self._components: tuple[ComponentView, ...] = ()
+        self.indexed = 0
+
+    def look(self) -> SiteView:
+        """The site now. What the components use is remembered, since it cannot be read after they have ended."""
+        view = gather(self._layout.data)
+        if any(part.pss_bytes for part in view.components):
+            self._components = view.components
+        self.indexed = self._cloud.count_indexed()
+        return view
+
+    def finish(self, stop_core: Callable[[], None]) -> Outcome:
+        """Wait until the queues are empty, stop the core, wait for what that added, and account for everything.
+
+        Segments are closed for good only when Capture stops; what it closes then is uploaded at the next start, so
+        recording is stopped first and the rest of the suite is given time.
+        """
+        self._drain()
+        view = self.look()
+        stop_core()
+        final = replace(gather(self._layout.data), components=self._components, messages_dropped=view.messages_dropped)
+        return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + DRAIN_S_MAX
+        while time.monotonic() < deadline:
+            view = self.look()
+            if view.segments_closed == view.segments_uploaded == self.indexed and view.uploads_waiting == 0:
+                return
+            time.sleep(DRAIN_POLL_S)
+
+    def _errors(self, view: SiteView) -> list[tuple[str, str]]:
+        errors = [(part.name, f"is {part.state}") for part in self._components if part.state != "RUNNING"]
+        errors += [
+            (camera.id, f"{camera.state}: {camera.cause}") for camera in view.cameras if camera.state == "offline"
+        ]
+        errors += [("CloudSync", refused) for refused in view.uploads_refused]
+        errors += [("catalogue", f"{found.what}: {found.where}: {found.detail}") for found in check(self._layout.data)]
+        errors += self._logged()
+        return errors[:ERRORS_TOLD_MAX]
+
+    def _logged(self) -> list[tuple[str, str]]:
+        """The error lines that components have logged since the run began."""
+        found = []
+        for log_file in sorted(self._layout.logs.glob(f"{PUBLISHER_PREFIX}*.log")):
+            for line in log_file.read_text(errors="replace").splitlines():
+                if '"level":"error"' in line.replace(" ", "") and self._is_ours(line):
+                    found.append((log_file.stem.removeprefix(PUBLISHER_PREFIX), line))
+        return found
+
+    def _is_ours(self, line: str) -> bool:
+        try:
+            at = datetime.fromisoformat(json.loads(line)["time"])
+        except (ValueError, KeyError):
+            # A line that is cut off or not of our form: better told once too often.
+            return True
+        return from_datetime(at) >= self._begun_ns

@@ -1,0 +1,218 @@
+"""Run a whole site on this machine: cameras, a local Greengrass core with all components, an embedded AWS.
+
+    ./nvr up                                     four stand-in cameras, until Ctrl-C
+    ./nvr up --cameras 2 --segment-seconds 10
+    ./nvr up --camera yard=rtsp://192.0.2.10/1   a real camera; its password: ./nvr secret set yard
+    ./nvr up --for 60 --json out.json            stop by itself, tell what came of it
+
+Everything is kept in --data between runs. With --for it stops after that time plus what the queues need to drain (at
+most 30 s); exit 0 only when every closed segment is uploaded and indexed and nothing went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import signal
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from components.shared.runtime.secrets import list_secrets
+
+from cli.live_table import LiveTable
+from cli.local_cloud import LocalCloud
+from cli.observe import DEFAULT_DATA, is_running
+from cli.outcome import Watch
+from cli.reset import forget
+from cli.steps import ROOT
+from components.shared.errors import Rejected, Transient
+from components.shared.wire.object_keys import check_id
+from fleet import artifacts
+from local.site import CAMERA_USER, Layout, Site, deployment
+from local.stand_in import StandInError
+
+HELP = "run a whole site on this machine"
+
+THING = "site-1"
+CAMERAS_DEFAULT = 4
+CAMERAS_MAX = 64
+SEGMENT_S_MAX = 600
+DRAIN_S_MAX = 30.0
+LOOK_S = 1.0
+STAND_IN_SECRET = "stand-in-cameras"  # noqa: S105 - the name of a secret, not one
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--cameras", type=int, metavar="N", help=f"stand-in cameras (default: {CAMERAS_DEFAULT})")
+    parser.add_argument(
+        "--camera",
+        action="append",
+        default=[],
+        metavar="[ID=]URL",
+        help="a real camera instead; may be given more than once",
+    )
+    parser.add_argument("--camera-size", default="1280x720", metavar="WxH", help="picture of the stand-in cameras")
+    parser.add_argument("--camera-fps", type=int, default=15, metavar="FPS", help="frame rate of the stand-in cameras")
+    parser.add_argument("--camera-bitrate", type=int, default=1_000_000, metavar="BITS", help="bits per second")
+    parser.add_argument("--segment-seconds", type=int, metavar="S", help=f"1 to {SEGMENT_S_MAX} (default: 180)")
+    parser.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="stop by itself after that time")
+    parser.add_argument("--nucleus", choices=("lite", "classic"), default="lite", help="which core it behaves like")
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="data root (default: .nvr)")
+    parser.add_argument("--fresh", action="store_true", help="forget what is in --data first")
+    parser.add_argument(
+        "--drop-local-messages", action="store_true", help="lose every local message (it must not matter)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the site until it is told to stop, then tell what came of it."""
+    check_arguments(arguments)
+    layout = Layout(arguments.data.resolve())
+    if is_running(layout):
+        raise Rejected(f"a site is running in {arguments.data} already: stop it first, or name another --data")
+    if arguments.fresh and layout.data.exists():
+        forget(layout)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    site = Site(layout)
+    table = LiveTable(arguments.data, interactive=sys.stderr.isatty())
+    try:
+        cloud = bring_up(site, arguments, table.step)
+        watch = Watch(layout, cloud, time.time_ns())
+        follow(site, watch, table, stop, arguments.for_s)
+        outcome = watch.finish(site.stop_core)
+    except StandInError as error:
+        raise Transient(str(error)) from error
+    finally:
+        table.close()
+        site.stop()
+    if arguments.json:
+        arguments.json.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
+    print(outcome.told())
+    return 0 if outcome.is_whole or arguments.for_s is None else 1
+
+
+def check_arguments(arguments: argparse.Namespace) -> None:
+    """Rejected, naming the option, when a number is out of its range or options exclude each other."""
+    if arguments.cameras is not None and not 0 <= arguments.cameras <= CAMERAS_MAX:
+        raise Rejected(f"--cameras {arguments.cameras}: 0 to {CAMERAS_MAX} was due")
+    if arguments.segment_seconds is not None and not 1 <= arguments.segment_seconds <= SEGMENT_S_MAX:
+        raise Rejected(f"--segment-seconds {arguments.segment_seconds}: 1 to {SEGMENT_S_MAX} was due")
+    if arguments.for_s is not None and arguments.for_s <= 0:
+        raise Rejected(f"--for {arguments.for_s}: a positive number of seconds was due")
+    if not re.fullmatch(r"\d{2,5}x\d{2,5}", arguments.camera_size):
+        raise Rejected(f"--camera-size {arguments.camera_size}: WIDTHxHEIGHT was due, such as 1920x1080")
+    real_cameras(arguments.camera, arguments.data)
+
+
+def bring_up(site: Site, arguments: argparse.Namespace, step: Callable[[str], None]) -> LocalCloud:
+    """Build, then start the cloud, the cameras and the core, and configure them."""
+    step("building the components")
+    built = artifacts.build(ROOT, ROOT / "greengrass-build")
+    provide_packages(site.layout.data, built.packages)
+    step("starting the embedded AWS")
+    stand_in = site.start_cloud(ROOT / "cloud" / "template.yaml")
+    cloud = LocalCloud(stand_in.addresses["endpoint_url"], stand_in.addresses["resources"], THING)
+    cloud.register()
+    documents = real_cameras(arguments.camera, arguments.data)
+    count = arguments.cameras if arguments.cameras is not None else (0 if documents else CAMERAS_DEFAULT)
+    if count:
+        step("starting the cameras (the first time their scene is encoded)")
+        cameras = site.start_cameras(stand_in_specs(count, arguments), lambda: None)
+        cloud.set_secret(STAND_IN_SECRET, f"{CAMERA_USER}:{site.camera_password()}")
+        documents |= stand_in_documents(cameras.addresses["cameras"])
+    cloud.configure(documents, arguments.segment_seconds)
+    step("starting the core and the components")
+    merges: dict[str, dict[str, Any]] = {name: {"dataRoot": str(site.layout.data)} for name in built.components}
+    merges[artifacts.PUBLISHER_PREFIX + "CloudSync"]["mediaBucket"] = cloud.media_bucket
+    components = {
+        name: {"version": version, "configurationUpdate": {"merge": merges[name]}}
+        for name, version in built.components.items()
+    }
+    site.start_core(
+        built.folder, deployment(THING, stand_in, components), arguments.nucleus, arguments.drop_local_messages
+    )
+    return cloud
+
+
+def follow(site: Site, watch: Watch, table: LiveTable, stop: threading.Event, for_s: float | None) -> None:
+    """Show what happens until told to stop, or until the time is over."""
+    begun = time.monotonic()
+    while not stop.wait(LOOK_S):
+        site.check()
+        view = watch.look()
+        table.show(view, watch.indexed)
+        if for_s is not None and time.monotonic() - begun >= for_s:
+            return
+
+
+def provide_packages(data: Path, packages: str) -> None:
+    """Let the project's own environment stand where a deployment installs the components' Python packages."""
+    folder = data / "runtime" / packages
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / "site-packages"
+    link.unlink(missing_ok=True)
+    link.symlink_to(sysconfig.get_path("purelib"))
+    (folder / ".stamp").touch()
+
+
+def stand_in_specs(count: int, arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """The stand-in cameras: H.264 and H.265 in turn, every second pair with sound."""
+    width, height = (int(part) for part in arguments.camera_size.split("x"))
+    return [
+        {
+            "id": f"cam-{number}",
+            "codec": "h264" if number % 2 else "h265",
+            "width": width,
+            "height": height,
+            "fps": arguments.camera_fps,
+            "bitrate": arguments.camera_bitrate,
+            "audio": ("none", "none", "aac", "pcma")[(number - 1) % 4],
+        }
+        for number in range(1, count + 1)
+    ]
+
+
+def stand_in_documents(cameras: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The configuration of the stand-in cameras."""
+    return {
+        camera: {
+            "schema": 1,
+            "name": f"Stand-in {camera}",
+            "source": {"url": facts["url"], "secret": STAND_IN_SECRET},
+        }
+        for camera, facts in cameras.items()
+    }
+
+
+def real_cameras(given: list[str], data: Path) -> dict[str, dict[str, Any]]:
+    """The configuration of the cameras named by --camera; Rejected when one cannot be right."""
+    documents: dict[str, dict[str, Any]] = {}
+    for number, text in enumerate(given, start=1):
+        name, equals, url = text.partition("=")
+        if not equals or "/" in name:
+            name, url = f"camera-{number}", text
+        check_id(name, "camera id")
+        parts = urlsplit(url)
+        if parts.username or parts.password:
+            raise Rejected(
+                f"--camera {name}: leave user and password out of the URL, everybody on this machine can read it; "
+                f"set them with `./nvr secret set {name}`"
+            )
+        if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
+            raise Rejected(f"--camera {name}: rtsp://HOST[:PORT]/PATH was due")
+        source: dict[str, Any] = {"url": url}
+        if name in list_secrets(data):
+            source["secret"] = name
+        documents[name] = {"schema": 1, "name": name, "source": source}
+    return documents
