@@ -35,7 +35,7 @@ class LocalCloud:
             endpoint_url=self.endpoint_url,
             region_name=REGION,
             aws_access_key_id="operator",
-            aws_secret_access_key="operator",
+            aws_secret_access_key="operator",  # noqa: S106 - the embedded AWS takes any
             config=_CONFIG,
         )
 

@@ -91,25 +91,21 @@ class Watch:
         self.indexed = self._cloud.count_indexed()
         return view
 
-    def finish(self, stop_core: Callable[[], None]) -> Outcome:
-        """Wait until the queues are empty, stop the core, wait for what that added, and account for everything.
-
-        Segments are closed for good only when Capture stops; what it closes then is uploaded at the next start, so
-        recording is stopped first and the rest of the suite is given time.
-        """
-        self._drain()
-        view = self.look()
-        stop_core()
-        final = replace(gather(self._layout.data), components=self._components, messages_dropped=view.messages_dropped)
-        return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
-
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Wait until everything that was closed is uploaded and indexed, at most `DRAIN_S_MAX`."""
         deadline = time.monotonic() + DRAIN_S_MAX
         while time.monotonic() < deadline:
             view = self.look()
             if view.segments_closed == view.segments_uploaded == self.indexed and view.uploads_waiting == 0:
                 return
             time.sleep(DRAIN_POLL_S)
+
+    def account(self, stop_core: Callable[[], None]) -> Outcome:
+        """Stop the core and account for everything."""
+        view = self.look()
+        stop_core()
+        final = replace(gather(self._layout.data), components=self._components, messages_dropped=view.messages_dropped)
+        return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
 
     def _errors(self, view: SiteView) -> list[tuple[str, str]]:
         errors = [(part.name, f"is {part.state}") for part in self._components if part.state != "RUNNING"]
@@ -125,9 +121,9 @@ class Watch:
         """The error lines that components have logged since the run began."""
         found = []
         for log_file in sorted(self._layout.logs.glob(f"{PUBLISHER_PREFIX}*.log")):
-            for line in log_file.read_text(errors="replace").splitlines():
-                if '"level":"error"' in line.replace(" ", "") and self._is_ours(line):
-                    found.append((log_file.stem.removeprefix(PUBLISHER_PREFIX), line))
+            name = log_file.stem.removeprefix(PUBLISHER_PREFIX)
+            lines = log_file.read_text(errors="replace").splitlines()
+            found += [(name, line) for line in lines if _is_error(line) and self._is_ours(line)]
         return found
 
     def _is_ours(self, line: str) -> bool:
@@ -137,3 +133,7 @@ class Watch:
             # A line that is cut off or not of our form: better told once too often.
             return True
         return from_datetime(at) >= self._begun_ns
+
+
+def _is_error(line: str) -> bool:
+    return '"level":"error"' in line.replace(" ", "")

@@ -34,6 +34,7 @@ from cli.reset import forget
 from cli.steps import ROOT
 from components.shared.errors import Rejected, Transient
 from components.shared.wire.object_keys import check_id
+from components.shared.wire.topics import CAPTURE, CLOUD_SYNC
 from fleet import artifacts
 from local.site import CAMERA_USER, Layout, Site, deployment
 from local.stand_in import StandInError
@@ -44,7 +45,6 @@ THING = "site-1"
 CAMERAS_DEFAULT = 4
 CAMERAS_MAX = 64
 SEGMENT_S_MAX = 600
-DRAIN_S_MAX = 30.0
 LOOK_S = 1.0
 STAND_IN_SECRET = "stand-in-cameras"  # noqa: S105 - the name of a secret, not one
 
@@ -67,9 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nucleus", choices=("lite", "classic"), default="lite", help="which core it behaves like")
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, metavar="DIR", help="data root (default: .nvr)")
     parser.add_argument("--fresh", action="store_true", help="forget what is in --data first")
-    parser.add_argument(
-        "--drop-local-messages", action="store_true", help="lose every local message (it must not matter)"
-    )
+    parser.add_argument("--drop-local-messages", action="store_true", help="lose all messages between components")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what came of it as JSON")
 
 
@@ -90,7 +88,12 @@ def run(arguments: argparse.Namespace) -> int:
         cloud = bring_up(site, arguments, table.step)
         watch = Watch(layout, cloud, time.time_ns())
         follow(site, watch, table, stop, arguments.for_s)
-        outcome = watch.finish(site.stop_core)
+        if arguments.for_s is not None:
+            table.step("stopping the recorder, letting the queues drain")
+            # What it closes last is still to be uploaded and indexed: the others stay until that is done.
+            site.undeploy(artifacts.PUBLISHER_PREFIX + CAPTURE)
+            watch.drain()
+        outcome = watch.account(site.stop_core)
     except StandInError as error:
         raise Transient(str(error)) from error
     finally:
@@ -134,7 +137,7 @@ def bring_up(site: Site, arguments: argparse.Namespace, step: Callable[[str], No
     cloud.configure(documents, arguments.segment_seconds)
     step("starting the core and the components")
     merges: dict[str, dict[str, Any]] = {name: {"dataRoot": str(site.layout.data)} for name in built.components}
-    merges[artifacts.PUBLISHER_PREFIX + "CloudSync"]["mediaBucket"] = cloud.media_bucket
+    merges[artifacts.PUBLISHER_PREFIX + CLOUD_SYNC]["mediaBucket"] = cloud.media_bucket
     components = {
         name: {"version": version, "configurationUpdate": {"merge": merges[name]}}
         for name, version in built.components.items()
