@@ -20,11 +20,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from components.shared.runtime.files import write_durably
-
 from cli.observe import is_running
 from cli.output import add_data_argument, add_json_argument, print_json, print_table
 from components.shared.errors import Rejected, Transient
+from components.shared.runtime.files import write_durably
 from local.site import Layout
 
 HELP = "look at and change the configuration"

@@ -17,7 +17,7 @@ HELP = "what a component says"
 
 FOLLOW_POLL_S = 0.3
 LINES_DEFAULT = 50
-_LEVELS = ("debug", "info", "warning", "error")
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", nargs="?", help="Capture, CloudSync, ..., core, cloud or cameras (default: all)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
     parser.add_argument("-n", "--lines", type=int, default=LINES_DEFAULT, help="how many lines of the past per log")
-    parser.add_argument("--level", choices=_LEVELS, default="debug", help="only lines of this level and above")
+    parser.add_argument(
+        "--level", choices=_LEVELS, default="DEBUG", type=str.upper, help="this level and above"
+    )
     parser.add_argument("--json", action="store_true", help="print the lines as they are, unformatted")
     add_data_argument(parser)
 
@@ -67,7 +69,7 @@ def show(file: Path, line: str, arguments: argparse.Namespace, width: int) -> No
         record = json.loads(line)
     except json.JSONDecodeError:
         record = None
-    level = record.get("level", "info") if isinstance(record, dict) else "info"
+    level = record.get("level", "INFO") if isinstance(record, dict) else "INFO"
     if level in _LEVELS and _LEVELS.index(level) < _LEVELS.index(arguments.level):
         return
     if arguments.json:

@@ -136,4 +136,4 @@ class Watch:
 
 
 def _is_error(line: str) -> bool:
-    return '"level":"error"' in line.replace(" ", "")
+    return '"level":"ERROR"' in line.replace(" ", "")

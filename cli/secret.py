@@ -10,10 +10,9 @@ import argparse
 import getpass
 import sys
 
-from components.shared.runtime.secrets import Secret, list_secrets, write_secret
-
 from cli.output import add_data_argument, add_json_argument, print_json
 from components.shared.errors import Rejected
+from components.shared.runtime.secrets import Secret, list_secrets, write_secret
 
 HELP = "set or list the cameras' passwords"
 

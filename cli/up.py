@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.shared.runtime.secrets import list_secrets
-
 from cli.live_table import LiveTable
 from cli.local_cloud import LocalCloud
 from cli.observe import DEFAULT_DATA, is_running
@@ -33,6 +31,7 @@ from cli.outcome import Watch
 from cli.reset import forget
 from cli.steps import ROOT
 from components.shared.errors import Rejected, Transient
+from components.shared.runtime.secrets import list_secrets
 from components.shared.wire.object_keys import check_id
 from components.shared.wire.topics import CAPTURE, CLOUD_SYNC
 from fleet import artifacts
