@@ -25,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("component", nargs="?", help="Capture, CloudSync, ..., core, cloud or cameras (default: all)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
     parser.add_argument("-n", "--lines", type=int, default=LINES_DEFAULT, help="how many lines of the past per log")
-    parser.add_argument(
-        "--level", choices=_LEVELS, default="DEBUG", type=str.upper, help="this level and above"
-    )
+    parser.add_argument("--level", choices=_LEVELS, default="DEBUG", type=str.upper, help="this level and above")
     parser.add_argument("--json", action="store_true", help="print the lines as they are, unformatted")
     add_data_argument(parser)
 
