@@ -34,8 +34,8 @@ class LocalCloud:
             service,  # type: ignore[call-overload]  # the service is an argument here
             endpoint_url=self.endpoint_url,
             region_name=REGION,
-            aws_access_key_id="operator",
-            aws_secret_access_key="operator",  # noqa: S106 - the embedded AWS takes any
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106 - the embedded AWS takes any
             config=_CONFIG,
         )
 

@@ -27,7 +27,6 @@ CORE_READY_S_MAX = 60.0
 UNDEPLOY_S_MAX = 20.0
 
 REGION = "eu-central-1"
-ROLE_ALIAS = "edgenvr-device"
 CAMERA_USER = "viewer"
 
 
@@ -214,7 +213,7 @@ def deployment(thing: str, cloud: StandIn, components: dict[str, dict[str, Any]]
         "path": [str(Path(sys.executable).parent)],
         "mqtt": {"host": cloud.addresses["mqtt_host"], "port": cloud.addresses["mqtt_port"]},
         "credentialsUrl": endpoint_url,
-        "roleAlias": ROLE_ALIAS,
+        "roleAlias": cloud.addresses["outputs"]["DeviceRoleAliasName"],
         "components": components,
     }
 

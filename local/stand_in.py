@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parent.parent
 READY_POLL_S = 0.05
 STOP_S_MAX = 5.0
 """A stand-in that has not gone after this is killed: Ctrl-C must end everything within that time."""
@@ -75,7 +76,7 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=dict(environment),
+            env={**environment, "PYTHONPATH": str(ROOT)},
             # A group of its own: Ctrl-C at the terminal is ours to hand on, in the right order.
             start_new_session=True,
         )
