@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import av
 from av.error import FFmpegError
-from components.shared.catalogue.capture import CaptureReader, SegmentRow
 
 from cli.output import (
     add_data_argument,
@@ -25,6 +25,7 @@ from cli.output import (
     print_json,
     require_data,
 )
+from components.shared.catalogue.capture import CaptureReader, SegmentRow
 from components.shared.errors import Rejected
 from components.shared.wire.units import NS_PER_S
 
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise Rejected(f"--from {arguments.begin} is not before --to {arguments.end}")
     if arguments.output.exists():
         raise Rejected(f"{arguments.output} exists already: nothing was written")
-    with CaptureReader.open(require_data(arguments.data)) as reader:
+    with closing(CaptureReader.open(require_data(arguments.data))) as reader:
         rows = [
             row
             for row in reader.segments(camera=arguments.camera, since_ns=begin_ns, until_ns=end_ns)

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
+
 from components.shared.catalogue.analysis import AnalysisReader
 from components.shared.catalogue.capture import CaptureReader, GapRow, SegmentRow
 from components.shared.catalogue.sync import SyncReader
-
 from components.shared.errors import Transient
 from components.shared.wire.units import NS_PER_S
 from fleet.artifacts import PUBLISHER_PREFIX
@@ -107,7 +108,7 @@ def is_running(layout: Layout) -> bool:
 
 def _closed_segments(data: Path) -> list[SegmentRow]:
     try:
-        with CaptureReader.open(data) as reader:
+        with closing(CaptureReader.open(data)) as reader:
             return reader.segments(state="closed")
     except Transient:
         return []
@@ -115,7 +116,7 @@ def _closed_segments(data: Path) -> list[SegmentRow]:
 
 def _uploads(data: Path) -> tuple[int, int, int, tuple[str, ...]]:
     try:
-        with SyncReader.open(data) as reader:
+        with closing(SyncReader.open(data)) as reader:
             waiting, waiting_bytes = reader.backlog()
             uploaded = sum(1 for row in reader.uploads(state="uploaded") if row.kind == "segment")
             refused = tuple(f"{row.key}: {row.last_error}" for row in reader.uploads(state="refused"))
@@ -126,7 +127,7 @@ def _uploads(data: Path) -> tuple[int, int, int, tuple[str, ...]]:
 
 def _cameras(data: Path, segments: Sequence[SegmentRow]) -> list[CameraView]:
     try:
-        with CaptureReader.open(data) as reader:
+        with closing(CaptureReader.open(data)) as reader:
             streams = [stream for stream in reader.streams() if stream.stream == "main"]
             runs, gaps = reader.runs(), reader.gaps()
     except Transient:
@@ -166,7 +167,7 @@ def _gap_seconds(gaps: Sequence[GapRow]) -> float:
 
 def _events_by_camera(data: Path) -> dict[str, int]:
     try:
-        with AnalysisReader.open(data) as reader:
+        with closing(AnalysisReader.open(data)) as reader:
             events = reader.events()
     except Transient:
         return {}

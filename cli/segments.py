@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-
-from components.shared.catalogue.capture import CaptureReader
+from contextlib import closing
 
 from cli.output import (
     add_data_argument,
@@ -16,6 +15,7 @@ from cli.output import (
     print_table,
     require_data,
 )
+from components.shared.catalogue.capture import CaptureReader
 from components.shared.wire.units import NS_PER_S
 
 HELP = "recorded segments and gaps"
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print segments and gaps in the order of time."""
     since_ns = parse_time(arguments.since) if arguments.since else None
     until_ns = parse_time(arguments.until) if arguments.until else None
-    with CaptureReader.open(require_data(arguments.data)) as reader:
+    with closing(CaptureReader.open(require_data(arguments.data))) as reader:
         segments = reader.segments(camera=arguments.camera, since_ns=since_ns, until_ns=until_ns)
         gaps = reader.gaps(camera=arguments.camera, since_ns=since_ns, until_ns=until_ns)
     rows: list[dict[str, object]] = [
