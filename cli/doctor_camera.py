@@ -51,7 +51,7 @@ def _connect(host: str, port: int) -> None:
 
 
 def _watch(camera: str, url: str, source: SourceSection) -> str:
-    options = {"rtsp_transport": source.transport}
+    options: dict[str, str] = {"rtsp_transport": source.transport}
     begun = time.monotonic()
     try:
         with av.open(url, options=options, timeout=(CONNECT_S_MAX, CONNECT_S_MAX)) as container:
