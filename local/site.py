@@ -106,7 +106,12 @@ class Site:
             arguments.append("--drop-local-messages")
         self.layout.core_status.unlink(missing_ok=True)
         self.core = self._start(
-            "core", arguments, CORE_READY_S_MAX, dict(os.environ), ready_file=self.layout.core_status
+            "core",
+            arguments,
+            CORE_READY_S_MAX,
+            dict(os.environ),
+            ready_file=self.layout.core_status,
+            is_ready=lambda status: bool(status.get("ready")),
         )
         return self.core
 
@@ -169,6 +174,7 @@ class Site:
         environment: dict[str, str],
         ready_file: Path | None = None,
         while_waiting: Callable[[], None] = lambda: None,
+        is_ready: Callable[[dict[str, Any]], bool] = bool,
     ) -> StandIn:
         log_file = self.layout.logs / f"{name}.log"
         return start(
@@ -179,6 +185,7 @@ class Site:
             environment,
             ready_s_max,
             while_waiting,
+            is_ready,
         )
 
     def _kept_port(self, name: str) -> int:

@@ -62,10 +62,12 @@ def start(
     environment: Mapping[str, str],
     ready_s_max: float,
     while_waiting: Callable[[], None] = lambda: None,
+    is_ready: Callable[[dict[str, Any]], bool] = bool,
 ) -> StandIn:
     """Start `python -m ARGUMENTS`, wait until it has written its ready file, and return it.
 
-    Raises StandInError when it ends before or is not ready within `ready_s_max` seconds.
+    `is_ready` judges what the ready file says. Raises StandInError when the process ends before or is not ready within
+    `ready_s_max` seconds.
     """
     ready_file.unlink(missing_ok=True)
     ready_file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,15 +84,24 @@ def start(
         )
     deadline = time.monotonic() + ready_s_max
     stand_in = StandIn(name, process, log_file, {})
-    while not ready_file.exists():
+    while not is_ready(_said(ready_file)):
         stand_in.check()
         if time.monotonic() > deadline:
             stand_in.stop()
             raise StandInError(f"{name} was not ready within {ready_s_max:.0f} s: {tail(log_file)}")
         while_waiting()
         time.sleep(READY_POLL_S)
-    stand_in.addresses = json.loads(ready_file.read_text())
+    stand_in.addresses = _said(ready_file)
     return stand_in
+
+
+def _said(ready_file: Path) -> dict[str, Any]:
+    """What a stand-in has written into its ready file; empty before."""
+    try:
+        said: dict[str, Any] = json.loads(ready_file.read_text())
+    except FileNotFoundError:
+        return {}
+    return said
 
 
 def tail(log_file: Path) -> str:
