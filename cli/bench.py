@@ -1,0 +1,22 @@
+"""Measure what the product costs and how well it does, on this machine, in figures with their limits."""
+
+from __future__ import annotations
+
+import argparse
+
+from cli.shows import add_show_arguments, run_show
+from lab import bench_site
+
+HELP = "benchmarks, each with its limits"
+
+SHOWS = {show.name: show for show in (bench_site.SHOW,)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_show_arguments(parser, SHOWS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run one; 1 when a limit is broken."""
+    return run_show(arguments, SHOWS)
