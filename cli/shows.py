@@ -1,4 +1,4 @@
-"""What `./nvr bench` and `./nvr lab` have in common: choosing a show, telling how long it takes, printing its figures."""
+"""What `./nvr bench` and `./nvr lab` have in common: choosing a show, telling how long it takes, its figures."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ LIMITS: dict[str, Limit] = {"suite_pss_bytes": ("max", 500e6), "suite_core_share
 def run(quick: bool, work: Path, say: Callable[[str], None]) -> Shown:
     """Run a site, look at it twice, and take the difference."""
     scene_cache(work)
-    options = ("--cameras", str(CAMERAS), "--camera-size", "1920x1080", "--camera-bitrate", "2000000")
+    options: tuple[str, ...] = ("--cameras", str(CAMERAS), "--camera-size", "1920x1080", "--camera-bitrate", "2000000")
     options += ("--camera-fps", "25", "--segment-seconds", str(SEGMENT_S))
     with running_site(work, *options) as site:
         say("starting; the first time the cameras' scene is encoded, which takes minutes")
@@ -53,7 +53,8 @@ def run(quick: bool, work: Path, say: Callable[[str], None]) -> Shown:
 
 def total(status: dict[str, Any], figure: str) -> float:
     """The sum of a figure over all components."""
-    return sum(part[figure] for part in status["components"])
+    figures: list[float] = [part[figure] for part in status["components"]]
+    return sum(figures)
 
 
 SHOW = Show(

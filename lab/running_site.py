@@ -1,4 +1,4 @@
-"""A whole site as a user starts it, `./nvr up` in a process of its own, to be looked at, hurt and judged from outside."""
+"""A whole site as a user starts it, `./nvr up` in a process of its own, to be looked at and hurt from outside."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class RunningSite:
 
     def status(self) -> dict[str, Any]:
         """What `./nvr status --json` says."""
-        return nvr_json("status", "--data", str(self.data))
+        status: dict[str, Any] = nvr_json("status", "--data", str(self.data))
+        return status
 
     def core_status(self) -> dict[str, Any]:
         """What the core says of its components."""

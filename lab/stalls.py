@@ -72,7 +72,8 @@ def stall(site: RunningSite, component: str, stall_s: float) -> int:
 
 def gap_seconds(site: RunningSite) -> float:
     """The gaps of all cameras so far."""
-    return sum(camera["gap_seconds"] for camera in site.status()["cameras"])
+    gaps: list[float] = [camera["gap_seconds"] for camera in site.status()["cameras"]]
+    return sum(gaps)
 
 
 SHOW = Show(
