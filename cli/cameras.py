@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cli.observe import CameraView, gather
 from cli.output import add_data_argument, add_json_argument, print_json, print_table, require_data
 
+ANSWER = list[CameraView]
 HELP = "the cameras and their state"
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from components.shared.catalogue.check import check
+from components.shared.catalogue.check import Finding, check
 
 from cli.output import add_data_argument, add_json_argument, print_json, print_table, require_data
 
+ANSWER = list[Finding]
 HELP = "check the catalogues against the files"
 
 

@@ -40,6 +40,9 @@ class Finding:
     advice: str = ""
 
 
+ANSWER = list[Finding]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--only", choices=tuple(EXAMINATIONS), help="test only this part")

@@ -10,6 +10,7 @@ import argparse
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,27 @@ HELP = "export a span as one MP4"
 
 GAP_TOLD_NS = NS_PER_S
 """Shorter holes between segments are frame times, not gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A span without footage."""
+
+    start: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What the exported file holds; `frames` are of video."""
+
+    file: str
+    frames: int
+    size_bytes: int
+    gaps: tuple[LeftOut, ...]
+
+
+ANSWER = Exported
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     gaps = list(holes(rows))
     size_bytes = arguments.output.stat().st_size
     if arguments.json:
-        told = [{"start": format_time(start), "end": format_time(end)} for start, end in gaps]
-        print_json({"file": str(arguments.output), "frames": frames, "size_bytes": size_bytes, "gaps": told})
+        told = tuple(LeftOut(format_time(start), format_time(end)) for start, end in gaps)
+        print_json(Exported(str(arguments.output), frames, size_bytes, told))
         return 0
     print(f"{arguments.output}: {frames} frames, {format_size(size_bytes)}")
     for start, end in gaps:

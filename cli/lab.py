@@ -6,7 +6,9 @@ import argparse
 
 from cli.shows import add_show_arguments, run_show
 from lab import kills, stalls
+from lab.show import ShowDocument
 
+ANSWER = ShowDocument
 HELP = "faults on purpose, and what is lost by them"
 
 SHOWS = {show.name: show for show in (kills.SHOW, stalls.SHOW)}

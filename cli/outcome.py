@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from components.shared.catalogue.check import check
 
@@ -28,12 +27,56 @@ ERRORS_TOLD_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
+class CameraOutcome:
+    """What was recorded of one camera; frames are of video."""
+
+    id: str
+    codec: str
+    frames_received: int
+    frames_recorded: int
+    segments: int
+    gap_seconds: float
+    motion_events: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentOutcome:
+    """How a component ended the run; memory is proportional (PSS), CPU counts ended children too."""
+
+    state: str
+    worker_restarts: int
+    pss_bytes: int
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that went wrong, and where."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeDocument:
+    """What `./nvr up --json FILE` writes."""
+
+    cameras: tuple[CameraOutcome, ...]
+    segments_closed: int
+    segments_uploaded: int
+    segments_indexed: int
+    messages_dropped: int
+    components: dict[str, ComponentOutcome]
+    errors: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The figures of a run; `errors` is empty when nothing went wrong."""
 
     view: SiteView
     segments_indexed: int
-    errors: tuple[tuple[str, str], ...]
+    errors: tuple[Fault, ...]
 
     @property
     def is_whole(self) -> bool:
@@ -41,27 +84,33 @@ class Outcome:
         closed = self.view.segments_closed
         return not self.errors and self.view.segments_uploaded == closed == self.segments_indexed
 
-    def as_json(self) -> dict[str, Any]:
-        """The form that docs/commands.md describes."""
-        fields = ("id", "codec", "frames_received", "frames_recorded", "segments", "gap_seconds", "motion_events")
-        cameras = [asdict(camera) for camera in self.view.cameras]
-        return {
-            "cameras": [{name: camera[name] for name in fields} for camera in cameras],
-            "segments_closed": self.view.segments_closed,
-            "segments_uploaded": self.view.segments_uploaded,
-            "segments_indexed": self.segments_indexed,
-            "messages_dropped": self.view.messages_dropped,
-            "components": {
-                part.name: {
-                    "state": part.state,
-                    "worker_restarts": part.worker_restarts,
-                    "pss_bytes": part.pss_bytes,
-                    "cpu_seconds": round(part.cpu_seconds, 3),
-                }
+    def document(self) -> OutcomeDocument:
+        """The outcome in the form of `--json`."""
+        return OutcomeDocument(
+            cameras=tuple(
+                CameraOutcome(
+                    id=camera.id,
+                    codec=camera.codec,
+                    frames_received=camera.frames_received,
+                    frames_recorded=camera.frames_recorded,
+                    segments=camera.segments,
+                    gap_seconds=camera.gap_seconds,
+                    motion_events=camera.motion_events,
+                )
+                for camera in self.view.cameras
+            ),
+            segments_closed=self.view.segments_closed,
+            segments_uploaded=self.view.segments_uploaded,
+            segments_indexed=self.segments_indexed,
+            messages_dropped=self.view.messages_dropped,
+            components={
+                part.name: ComponentOutcome(
+                    part.state, part.worker_restarts, part.pss_bytes, round(part.cpu_seconds, 3)
+                )
                 for part in self.view.components
             },
-            "errors": [{"where": where, "what": what} for where, what in self.errors],
-        }
+            errors=self.errors,
+        )
 
     def told(self) -> str:
         """The outcome in a few lines for people."""
@@ -69,7 +118,7 @@ class Outcome:
             f"{self.view.segments_closed} segments closed, {self.view.segments_uploaded} uploaded, "
             f"{self.segments_indexed} indexed"
         ]
-        lines += [f"error: {where}: {what}" for where, what in self.errors]
+        lines += [f"error: {fault.where}: {fault.what}" for fault in self.errors]
         return "\n".join(lines)
 
 
@@ -107,23 +156,25 @@ class Watch:
         final = replace(gather(self._layout.data), components=self._components, messages_dropped=view.messages_dropped)
         return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
 
-    def _errors(self, view: SiteView) -> list[tuple[str, str]]:
-        errors = [(part.name, f"is {part.state}") for part in self._components if part.state != "RUNNING"]
+    def _errors(self, view: SiteView) -> list[Fault]:
+        errors = [Fault(part.name, f"is {part.state}") for part in self._components if part.state != "RUNNING"]
         errors += [
-            (camera.id, f"{camera.state}: {camera.cause}") for camera in view.cameras if camera.state == "offline"
+            Fault(camera.id, f"is offline: {camera.cause}") for camera in view.cameras if camera.state == "offline"
         ]
-        errors += [("CloudSync", refused) for refused in view.uploads_refused]
-        errors += [("catalogue", f"{found.what}: {found.where}: {found.detail}") for found in check(self._layout.data)]
+        errors += [Fault("CloudSync", refused) for refused in view.uploads_refused]
+        errors += [
+            Fault("catalogue", f"{found.what}: {found.where}: {found.detail}") for found in check(self._layout.data)
+        ]
         errors += self._logged()
         return errors[:ERRORS_TOLD_MAX]
 
-    def _logged(self) -> list[tuple[str, str]]:
+    def _logged(self) -> list[Fault]:
         """The error lines that components have logged since the run began."""
-        found = []
+        found: list[Fault] = []
         for log_file in sorted(self._layout.logs.glob(f"{PUBLISHER_PREFIX}*.log")):
             name = log_file.stem.removeprefix(PUBLISHER_PREFIX)
             lines = log_file.read_text(errors="replace").splitlines()
-            found += [(name, line) for line in lines if _is_error(line) and self._is_ours(line)]
+            found += [Fault(name, line) for line in lines if _is_error(line) and self._is_ours(line)]
         return found
 
     def _is_ours(self, line: str) -> bool:

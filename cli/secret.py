@@ -14,6 +14,7 @@ from cli.output import add_data_argument, add_json_argument, print_json
 from components.shared.errors import Rejected
 from components.shared.runtime.secrets import Secret, list_secrets, write_secret
 
+ANSWER = list[str]
 HELP = "set or list the cameras' passwords"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from contextlib import closing
+from dataclasses import dataclass
+from typing import Literal
 
 from cli.output import (
     add_data_argument,
@@ -15,10 +17,32 @@ from cli.output import (
     print_table,
     require_data,
 )
-from components.shared.catalogue.capture import CaptureReader
+from components.shared.catalogue.capture import CaptureReader, GapRow, SegmentRow
 from components.shared.wire.units import NS_PER_S
 
 HELP = "recorded segments and gaps"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSpan:
+    """A segment or a gap. `state` is open or closed for a segment, the cause for a gap; no end means it goes on.
+
+    `detail` is the path under the volume for a segment, what is known of the cause for a gap.
+    """
+
+    camera: str
+    stream: str
+    kind: Literal["segment", "gap"]
+    state: str
+    start: str
+    end: str | None
+    seconds: float | None
+    frames: int
+    size_bytes: int
+    detail: str
+
+
+ANSWER = list[TimelineSpan]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,51 +61,45 @@ def run(arguments: argparse.Namespace) -> int:
     with closing(CaptureReader.open(require_data(arguments.data))) as reader:
         segments = reader.segments(camera=arguments.camera, since_ns=since_ns, until_ns=until_ns)
         gaps = reader.gaps(camera=arguments.camera, since_ns=since_ns, until_ns=until_ns)
-    rows: list[dict[str, object]] = [
-        {
-            "camera": row.camera,
-            "start": format_time(row.start_ns),
-            "end": format_time(row.end_ns),
-            "kind": f"segment, {row.state}",
-            "seconds": None if row.end_ns is None else round((row.end_ns - row.start_ns) / NS_PER_S, 3),
-            "frames": row.frames,
-            "size_bytes": row.size_bytes,
-            "path": row.path,
-        }
-        for row in segments
-    ]
-    rows += [
-        {
-            "camera": gap.camera,
-            "start": format_time(gap.start_ns),
-            "end": format_time(gap.end_ns),
-            "kind": f"gap, {gap.cause}",
-            "seconds": None if gap.end_ns is None else round((gap.end_ns - gap.start_ns) / NS_PER_S, 3),
-            "frames": 0,
-            "size_bytes": 0,
-            "path": gap.detail,
-        }
-        for gap in gaps
-    ]
-    rows.sort(key=lambda row: (str(row["start"]), str(row["camera"])))
+    spans = [*map(segment_span, segments), *map(gap_span, gaps)]
+    spans.sort(key=lambda span: (span.start, span.camera))
     if arguments.json:
-        print_json(rows)
+        print_json(spans)
         return 0
     print_table(
         ("camera", "start", "end", "what", "seconds", "frames", "size", "file or detail"),
         [
             (
-                str(row["camera"]),
-                str(row["start"]),
-                str(row["end"]),
-                str(row["kind"]),
-                str(row["seconds"] if row["seconds"] is not None else "-"),
-                str(row["frames"]),
-                format_size(float(str(row["size_bytes"]))),
-                str(row["path"]),
+                span.camera,
+                span.start,
+                span.end or "-",
+                f"{span.kind}, {span.state}",
+                "-" if span.seconds is None else str(span.seconds),
+                str(span.frames),
+                format_size(span.size_bytes),
+                span.detail,
             )
-            for row in rows
+            for span in spans
         ],
         "Nothing was recorded in that time.",
     )
     return 0
+
+
+def segment_span(row: SegmentRow) -> TimelineSpan:
+    """A segment as a span of the timeline."""
+    seconds = None if row.end_ns is None else round((row.end_ns - row.start_ns) / NS_PER_S, 3)
+    end = None if row.end_ns is None else format_time(row.end_ns)
+    start = format_time(row.start_ns)
+    return TimelineSpan(
+        row.camera, row.stream, "segment", row.state, start, end, seconds, row.frames, row.size_bytes, row.path
+    )
+
+
+def gap_span(gap: GapRow) -> TimelineSpan:
+    """A gap as a span of the timeline."""
+    seconds = None if gap.end_ns is None else round((gap.end_ns - gap.start_ns) / NS_PER_S, 3)
+    end = None if gap.end_ns is None else format_time(gap.end_ns)
+    return TimelineSpan(
+        gap.camera, gap.stream, "gap", gap.cause, format_time(gap.start_ns), end, seconds, 0, 0, gap.detail
+    )

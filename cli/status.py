@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 
 from cli.cameras import print_cameras
-from cli.observe import gather, is_running
+from cli.observe import SiteView, gather, is_running
 from cli.output import (
     add_data_argument,
     add_json_argument,
     format_size,
-    plain,
     print_json,
     print_table,
     require_data,
 )
 from local.site import Layout
 
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A site at one moment, and whether it runs."""
+
+    running: bool
+    site: SiteView
+
+
+ANSWER = Status
 HELP = "what the site is doing"
 
 
@@ -32,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     view = gather(data)
     running = is_running(Layout(data))
     if arguments.json:
-        print_json({"running": running, **plain(view)})
+        print_json(Status(running, view))
         return 0
     print("The site is running." if running else "The site is not running: this is what it left.")
     print_cameras(view.cameras)

@@ -27,7 +27,8 @@ from urllib.parse import urlsplit
 from cli.live_table import LiveTable
 from cli.local_cloud import LocalCloud
 from cli.observe import DEFAULT_DATA, is_running
-from cli.outcome import Watch
+from cli.outcome import OutcomeDocument, Watch
+from cli.output import plain
 from cli.reset import forget
 from cli.steps import ROOT
 from components.shared.errors import Rejected, Transient
@@ -38,6 +39,7 @@ from fleet import artifacts
 from local.site import CAMERA_USER, Layout, Site, deployment
 from local.stand_in import StandInError
 
+ANSWER = OutcomeDocument
 HELP = "run a whole site on this machine"
 
 THING = "site-1"
@@ -99,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         table.close()
         site.stop()
     if arguments.json:
-        arguments.json.write_text(json.dumps(outcome.as_json(), indent=1) + "\n")
+        arguments.json.write_text(json.dumps(plain(outcome.document()), indent=1) + "\n")
     print(outcome.told())
     return 0 if outcome.is_whole or arguments.for_s is None else 1
 

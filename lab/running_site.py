@@ -36,7 +36,7 @@ class RunningSite:
 
     def status(self) -> dict[str, Any]:
         """What `./nvr status --json` says."""
-        status: dict[str, Any] = nvr_json("status", "--data", str(self.data))
+        status: dict[str, Any] = nvr_json("status", "--data", str(self.data))["site"]
         return status
 
     def core_status(self) -> dict[str, Any]:

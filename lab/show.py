@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 Bound = Literal["max", "min"]
 Limit = tuple[Bound, float]
@@ -59,7 +59,21 @@ def machine() -> str:
     return f"{os.cpu_count()} x {model}, {memory_gb:.0f} GB, {platform.system()} {platform.release()}"
 
 
-def perform(show: Show, quick: bool, work: Path, say: Callable[[str], None]) -> dict[str, Any]:
+ShowDocument = TypedDict(
+    "ShowDocument",
+    {
+        "name": str,
+        "machine": str,
+        "seconds": float,
+        "figures": dict[str, float],
+        "limits": dict[str, dict[Bound, float]],
+        "pass": bool,
+    },
+)
+"""What `./nvr bench` and `./nvr lab` print with `--json`."""
+
+
+def perform(show: Show, quick: bool, work: Path, say: Callable[[str], None]) -> ShowDocument:
     """Run a show and describe what came of it, in the form of docs/commands.md."""
     begun = time.monotonic()
     shown = show.run(quick, work, say)

@@ -1,0 +1,117 @@
+"""Write the documents that are made from code: the table of topics, the commands, the JSON schemas of their answers.
+
+The tests in `tests/sync` compare them, so that what is documented is what there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+
+from pydantic import TypeAdapter
+
+from cli.__main__ import GROUPS, build_parser, module_of
+from cli.steps import ROOT
+from components.shared.wire import topics
+from components.shared.wire.site_config import CameraDocument, SiteDocument
+
+HELP = "write the documents that are made from code"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options."""
+    parser.epilog = "Writes docs/topics.md, docs/commands.md and docs/schemas/."
+
+
+def run(_arguments: argparse.Namespace) -> int:
+    """Write them all."""
+    for path, text in rendered().items():
+        target = ROOT / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        print(f"wrote {path}")
+    return 0
+
+
+def rendered() -> dict[str, str]:
+    """Every made document by its path."""
+    documents = {"docs/topics.md": topics_page(), "docs/commands.md": commands_page()}
+    for name, schema in schemas().items():
+        documents[f"docs/schemas/{name}.json"] = json.dumps(schema, indent=1) + "\n"
+    return documents
+
+
+def topics_page() -> str:
+    """The table of topics for people."""
+    lines = [
+        "# Topics",
+        "",
+        "Made from `components/shared/wire/topics.py` by `./nvr docs`.",
+        "",
+        "All are hints on Greengrass local publish/subscribe, under `nvr/v1/`. Recipes grant exactly this.",
+        "",
+        "| topic | publisher | listeners | what it says | body |",
+        "|---|---|---|---|---|",
+    ]
+    for topic in topics.TOPICS:
+        publishers = "every component" if topic.publishers == topics.COMPONENTS else ", ".join(topic.publishers)
+        fields = ", ".join(topic.body.model_fields)
+        listeners = ", ".join(topic.subscribers)
+        lines.append(f"| `{topic.noun_verb}` | {publishers} | {listeners} | {topic.purpose} | {fields} |")
+    lines += [
+        "",
+        "To the cloud: HealthMonitor sends telemetry to `nvr/v1/<thing>/telemetry/reported`; SiteConfig hears",
+        "`$aws/things/<thing>/shadow/name/+/update/delta`.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def commands_page() -> str:
+    """All commands with their help."""
+    lines = [
+        "# Commands",
+        "",
+        "Made from the commands themselves by `./nvr docs`. With `--json` a command prints what its schema in",
+        "[schemas](schemas/) says. Exit codes: 0 done, 1 the answer is no, 2 it could not be carried out.",
+        "",
+    ]
+    for purpose, names in GROUPS.items():
+        lines += [f"## {purpose[0].upper()}{purpose[1:]}", ""]
+        for name in names:
+            module = importlib.import_module(module_of(name))
+            answer = f" Its answer: [schemas/{name}.json](schemas/{name}.json)." if hasattr(module, "ANSWER") else ""
+            help_text = _help_of(name)
+            lines += [f"### nvr {name}", "", f"{module.HELP[0].upper()}{module.HELP[1:]}.{answer}", ""]
+            lines += ["```", help_text.rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
+def _help_of(name: str) -> str:
+    parser = build_parser(name)
+    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    sub: argparse.ArgumentParser = actions[0].choices[name]
+    sub.formatter_class = _PlainFormatter
+    return sub.format_help()
+
+
+class _PlainFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help of one width, whatever the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=100)
+
+
+def schemas() -> dict[str, object]:
+    """The JSON Schemas of all answers, and of the shadow documents."""
+    found: dict[str, object] = {
+        "shadow-site": SiteDocument.model_json_schema(),
+        "shadow-camera": CameraDocument.model_json_schema(),
+    }
+    for names in GROUPS.values():
+        for name in names:
+            module = importlib.import_module(module_of(name))
+            if hasattr(module, "ANSWER"):
+                found[name] = TypeAdapter(module.ANSWER).json_schema()
+    return found
