@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import boto3
@@ -20,29 +19,47 @@ from local.site import REGION
 _CONFIG = Config(retries={"max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=20)
 
 
-@dataclass(frozen=True, slots=True)
 class LocalCloud:
     """The embedded AWS of one site."""
 
-    endpoint_url: str
-    resources: Mapping[str, str]
-    thing: str
-
-    def client(self, service: str) -> Any:
-        """A boto3 client of the embedded AWS."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]  # the service is an argument here
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
+    def __init__(self, endpoint_url: str, resources: Mapping[str, str], thing: str) -> None:
+        self.endpoint_url = endpoint_url
+        self.resources = resources
+        self.thing = thing
+        self._session = boto3.Session(
             aws_access_key_id="local",
             aws_secret_access_key="local",  # noqa: S106 - the embedded AWS takes any
-            config=_CONFIG,
+            region_name=REGION,
         )
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the embedded AWS; each is made once, since making one takes longer than using it."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(
+                service,  # type: ignore[call-overload]  # the service is an argument here
+                endpoint_url=self.endpoint_url,
+                config=_CONFIG,
+            )
+        return self._clients[service]
 
     @property
     def media_bucket(self) -> str:
         """The bucket that footage goes to."""
         return self.resources["MediaBucket"]
+
+    def count_indexed(self) -> int:
+        """How many segments the index holds. Items without an object are pictures whose segment is still to come."""
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=self.resources["MediaTable"],
+                Select="COUNT",
+                FilterExpression="attribute_exists(object_key)",
+            )
+        )
+        return sum(page["Count"] for page in pages)
 
     def register(self) -> None:
         """Make the thing, when it is not there."""

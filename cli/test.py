@@ -19,11 +19,9 @@ HELP = "everything: sets up what it can, then all checks and tests"
 
 DEBIAN_PACKAGES = {
     "ffmpeg": "an independent judge of recorded files and of the stand-in cameras",
-    "gir1.2-gst-rtsp-server-1.0": "an RTSP server that is not ours, as a camera",
-    "python3-gi": "drives that RTSP server",
-    "gstreamer1.0-plugins-ugly": "its H.264 encoder",
-    "gstreamer1.0-plugins-good": "its RTP payloader",
-    "gstreamer1.0-plugins-bad": "its H.264 parser",
+    "gstreamer1.0-tools": "another independent judge of the stand-in cameras",
+    "gstreamer1.0-plugins-good": "its RTSP client",
+    "gstreamer1.0-plugins-bad": "its H.264 and H.265 parsers",
 }
 
 TOGETHER = ("tests/unit", "tests/property", "tests/contract", "tests/sync")
