@@ -129,14 +129,13 @@ class Watch:
         self._layout = layout
         self._cloud = cloud
         self._begun_ns = begun_ns
-        self._components: tuple[ComponentView, ...] = ()
+        self._components: dict[str, ComponentView] = {}
         self.indexed = 0
 
     def look(self) -> SiteView:
-        """The site now. What the components use is remembered, since it cannot be read after they have ended."""
+        """The site now. What each component uses is remembered, since it cannot be read after it has ended."""
         view = gather(self._layout.data)
-        if any(part.pss_bytes for part in view.components):
-            self._components = view.components
+        self._components.update({part.name: part for part in view.components if part.state != "FINISHED"})
         self.indexed = self._cloud.count_indexed()
         return view
 
@@ -153,11 +152,15 @@ class Watch:
         """Stop the core and account for everything."""
         view = self.look()
         stop_core()
-        final = replace(gather(self._layout.data), components=self._components, messages_dropped=view.messages_dropped)
+        final = replace(
+            gather(self._layout.data),
+            components=tuple(self._components.values()),
+            messages_dropped=view.messages_dropped,
+        )
         return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
 
     def _errors(self, view: SiteView) -> list[Fault]:
-        errors = [Fault(part.name, f"is {part.state}") for part in self._components if part.state != "RUNNING"]
+        errors = [Fault(part.name, f"is {part.state}") for part in view.components if part.state != "RUNNING"]
         errors += [
             Fault(camera.id, f"is offline: {camera.cause}") for camera in view.cameras if camera.state == "offline"
         ]
