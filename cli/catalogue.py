@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from components.shared.catalogue.check import Finding, check
-
 from cli.output import add_data_argument, add_json_argument, print_json, print_table, require_data
+from components.shared.catalogue.check import Finding, check
 
 ANSWER = list[Finding]
 HELP = "check the catalogues against the files"

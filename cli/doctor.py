@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.shared.catalogue.check import check
-
 from cli.doctor_aws import examine_aws
 from cli.doctor_camera import examine_camera
 from cli.observe import core_status, is_running
 from cli.output import add_data_argument, add_json_argument, print_json
+from components.shared.catalogue.check import check
 from components.shared.errors import NvrError
 from components.shared.runtime.config import read_snapshot
 from fleet.artifacts import PUBLISHER_PREFIX

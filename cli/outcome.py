@@ -12,10 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from components.shared.catalogue.check import check
-
 from cli.local_cloud import LocalCloud
 from cli.observe import ComponentView, SiteView, gather
+from components.shared.catalogue.check import check
 from components.shared.wire.units import from_datetime
 from fleet.artifacts import PUBLISHER_PREFIX
 from local.site import Layout
