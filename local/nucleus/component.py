@@ -62,7 +62,8 @@ class Component:
     """One component, as far as its processes go."""
 
     def __init__(self, plan: Plan, surroundings: Surroundings) -> None:
-        self.plan = plan
+        self.plan = plan  # what it is to be; while an old run goes on that is the next one
+        self._running = plan
         self.state: State = "NEW"
         self.since_wall_ns = time.time_ns()
         self.pid: int | None = None
@@ -94,7 +95,7 @@ class Component:
         """Return what the status file says of this component."""
         return {
             "state": self.state,
-            "version": self.plan.version,
+            "version": (self._running if self.is_active else self.plan).version,
             "pid": self.pid,
             "starts": self.starts,
             "restarts": self.restarts,
@@ -121,6 +122,7 @@ class Component:
         if self.plan.run is None:
             self.enter("INSTALLED")
             return
+        self._running = self.plan
         self._stop_asked.clear()
         self._spawned.clear()
         supervision = asyncio.create_task(self._supervise(self.plan.run), name=f"run of {self.plan.name}")
@@ -133,7 +135,7 @@ class Component:
         if not self.is_active or self._supervision is None:
             return
         self._stop_asked.set()
-        limit_s = self.plan.stop_s if kill_after_s is None else kill_after_s
+        limit_s = self._running.stop_s if kill_after_s is None else kill_after_s
         if self._process is not None:
             self.enter("STOPPING")
             await self._process.stop(limit_s)
@@ -144,7 +146,7 @@ class Component:
         """End the run as failed, because the component said so itself."""
         if self._process is not None:
             self._failure_reported = True
-            await self._process.stop(self.plan.stop_s)
+            await self._process.stop(self._running.stop_s)
 
     def close(self) -> None:
         """Close the log."""
@@ -198,8 +200,8 @@ class Component:
         self.enter("RUNNING")
         self._spawned.set()
         if self._stop_asked.is_set():
-            await running.stop(self.plan.stop_s)
-        ending = asyncio.create_task(running.wait(kill_after_s=self.plan.stop_s))
+            await running.stop(self._running.stop_s)
+        ending = asyncio.create_task(running.wait(kill_after_s=self._running.stop_s))
         done, _ = await asyncio.wait([ending], timeout=script.timeout_s)
         if not done:
             log.error("%s: run took more than %s s", self.plan.name, script.timeout_s)

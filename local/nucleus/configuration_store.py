@@ -151,9 +151,10 @@ class ConfigurationStore:
         replace_file(self._path, json.dumps(document, indent=1).encode())
 
     def _load(self) -> None:
-        for name, entry in json.loads(self._path.read_bytes()).items():
-            tree = from_json(entry["configuration"])
-            if not isinstance(tree, Branch):
-                raise ValueError(f"{self._path}: the configuration of {name} is no map")  # noqa: TRY004 - a file
-            self._trees[name] = tree
-            self._applied[name] = entry["applied"]
+        try:
+            for name, entry in json.loads(self._path.read_bytes()).items():
+                tree = from_json({"children": entry["configuration"]["children"]})
+                assert isinstance(tree, Branch)
+                self._trees[name], self._applied[name] = tree, entry["applied"]
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DeploymentError(f"{self._path} cannot be read, remove it to begin anew: {error}") from error

@@ -70,7 +70,12 @@ class Lifecycle:
         """Do something without being waited for."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("work on components failed", exc_info=task.exception())
 
     async def stop_all(self) -> None:
         """Stop every component at the same time, within a few seconds."""

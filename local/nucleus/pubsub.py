@@ -8,6 +8,7 @@ queue is without bound.
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,6 +37,7 @@ class Delivery:
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
+        self._stalled: weakref.WeakSet[Stream] = weakref.WeakSet()
 
     async def send(self, streams: Iterable[Stream], model: str, payload: Json) -> tuple[int, int]:
         """Send one event to each stream; return how many were sent and how many dropped."""
@@ -45,9 +47,12 @@ class Delivery:
             for stream in streams:
                 if await stream.send_event(model, body):
                     sent += 1
-                else:
-                    dropped += 1
-                    log.warning("%s: an event was dropped", stream.component)
+                    self._stalled.discard(stream)
+                    continue
+                dropped += 1
+                if stream not in self._stalled:
+                    self._stalled.add(stream)
+                    log.warning("%s: an event was dropped; the next that arrives ends this", stream.component)
         return sent, dropped
 
 

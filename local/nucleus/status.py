@@ -1,6 +1,9 @@
 """What the core tells the world: a status file, and a line on standard output for each change of a state."""
 
+import contextlib
 import json
+import os
+import select
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -63,5 +66,10 @@ class Status:
 
 
 def _print_line(values: dict[str, Json]) -> None:
-    sys.stdout.write(compact(values).decode() + "\n")
-    sys.stdout.flush()
+    """Write a line, unless nobody reads: the core must neither wait for its reader nor die with it."""
+    line = compact(values) + b"\n"
+    descriptor = sys.stdout.fileno()
+    _, writable, _ = select.select([], [descriptor], [], 0)  # a pipe that is writable has room for 4 KB
+    if writable and len(line) <= select.PIPE_BUF:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(descriptor, line)

@@ -1,12 +1,16 @@
 """Handshake, frames and the shape of answers and errors."""
 
+import datetime as dt
 import json
+from contextlib import ExitStack
 
 import pytest
+from awsiot.greengrasscoreipc import model
 
 from local.nucleus.event_stream import Frame, encode
 from local.nucleus.message import connect_message, protocol_message, request_message
-from tests.contract.ipc.client import WAIT_S, Client, Core, RawClient
+from tests.contract.ipc.client import LISTENER, WAIT_S, Client, Core, RawClient
+from tests.fakes.waiting import eventually
 
 PING = 2
 APPLICATION_ERROR = 1
@@ -153,6 +157,48 @@ def test_a_large_frame_is_taken_by_the_classic_runtime(classic: Core) -> None:
         events = client.subscribe("contract/large")
         client.publish("contract/large", bytes(200_000))
         assert len(events.payload()) == 200_000
+
+
+def test_a_rich_request_on_lite(lite: Core) -> None:
+    """A request of more than 255 JSON objects cannot be decoded; one of fewer can."""
+    with RawClient(lite) as client:
+        few = client.ask("GetConfiguration", {"more": list(range(200))}, stream_id=1)
+        many = client.ask("GetConfiguration", {"more": list(range(300))}, stream_id=2)
+    assert few.number(":message-type") == 0
+    assert many.text("service-model-type") == "aws.greengrass#ServiceError"
+
+
+def test_a_large_answer_on_lite(lite: Core) -> None:
+    """An answer that does not fit into 10 000 bytes is a ServiceError; smaller parts can be read."""
+    with Client(lite, LISTENER) as client:
+        for number in range(11):
+            client.ipc.update_configuration(
+                key_path=["large"],
+                timestamp=dt.datetime.now(dt.UTC),
+                value_to_merge={f"leaf-{number}": "x" * 1_000},
+            )
+        with pytest.raises(model.ServiceError):
+            client.ipc.get_configuration(key_path=["large"])
+        assert len(client.ipc.get_configuration(key_path=["large", "leaf-1"]).value["leaf-1"]) == 1_000
+
+
+def test_number_of_connections_on_lite(lite: Core) -> None:
+    """At most fifty clients are connected; the next is turned away, and let in when one has left."""
+    with ExitStack() as stack:
+        clients: list[RawClient] = []
+        with pytest.raises(AssertionError):
+            for _ in range(51):
+                clients.append(stack.enter_context(RawClient(lite)))  # noqa: PERF401 - it ends by an error
+        assert len(clients) <= 50
+        clients[0].socket.close()
+        eventually(lambda: is_let_in(lite), WAIT_S, "there is room again")
+
+
+def is_let_in(core: Core) -> bool:
+    """Tell whether a new client is taken."""
+    with RawClient(core, component=None) as client:
+        client.send(connect_message(core.tokens[LISTENER]))
+        return client.receive() is not None
 
 
 def test_the_core_is_another_process(core: Core) -> None:

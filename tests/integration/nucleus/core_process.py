@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.contract.ipc.client import Client, Core
 from tests.fakes.waiting import eventually
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -47,13 +48,14 @@ class CoreProcess:
         update: dict[str, Any] | None = None,
         artifacts: dict[str, str] | None = None,
         step: dict[str, Any] | None = None,
+        run_step: dict[str, Any] | None = None,
     ) -> None:
         """Write a recipe and put its component into the deployment."""
         steps: dict[str, Any] = {}
         if install is not None:
             steps["install"] = {"Script": textwrap.dedent(install), **(step or {})}
         if run is not None:
-            steps["run"] = {"Script": textwrap.dedent(run)}
+            steps["run"] = {"Script": textwrap.dedent(run), **(run_step or {})}
         recipe = {
             "RecipeFormatVersion": "2020-01-25",
             "ComponentName": name,
@@ -160,6 +162,18 @@ class CoreProcess:
             return bool(condition())
 
         eventually(look, WAIT_S, what)
+
+
+def client_of(core: CoreProcess, name: str) -> Client:
+    """Return a client with the identity of a running component."""
+    token = environment_of(core, name)["SVCUID"]
+    return Client(Core(core.profile, core.status()["socket"], {name: token}, is_external=False), name)
+
+
+def environment_of(core: CoreProcess, name: str) -> dict[str, str]:
+    """Return the environment of a running component."""
+    entries = Path(f"/proc/{core.of(name)['pid']}/environ").read_text().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if entry)
 
 
 def is_alive(pid: int) -> bool:

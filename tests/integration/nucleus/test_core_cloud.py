@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from awsiot.greengrasscoreipc import model
 
-from tests.contract.ipc.client import Client, Core
+from tests.contract.ipc.client import Client
 from tests.fakes.waiting import eventually
-from tests.integration.nucleus.core_process import PROJECT, WAIT_S, CoreProcess
+from tests.integration.nucleus.core_process import PROJECT, WAIT_S, CoreProcess, client_of, environment_of
 
 pytestmark = pytest.mark.slow
 
@@ -75,18 +75,6 @@ def core(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CoreProcess
         yield made
 
 
-def environment_of(core: CoreProcess) -> dict[str, str]:
-    """Return the environment of the component."""
-    entries = Path(f"/proc/{core.of(A)['pid']}/environ").read_text().split("\0")
-    return dict(entry.split("=", 1) for entry in entries if entry)
-
-
-def client_of(core: CoreProcess) -> Client:
-    """Return a client with the component's identity."""
-    token = environment_of(core)["SVCUID"]
-    return Client(Core(core.profile, core.status()["socket"], {A: token}, is_external=False), A)
-
-
 def connect(core: CoreProcess, iot_core: IotCore) -> None:
     """Start the core and wait until it is connected."""
     core.deployment["mqtt"] = {"host": "127.0.0.1", "port": iot_core.mqtt_port}
@@ -108,7 +96,7 @@ def test_without_a_broker(core: CoreProcess) -> None:
     """Offline QoS 0 is refused at once; QoS 1 and subscriptions are refused on Lite and kept on classic."""
     core.start()
     assert core.status()["mqtt"] == {"connected": False}
-    with client_of(core) as client:
+    with client_of(core, A) as client:
         with pytest.raises(model.ServiceError):
             publish(client, b"", "0")
         if core.profile == "lite":
@@ -126,7 +114,7 @@ def test_the_spooler_of_the_classic_runtime_is_bounded(tmp_path: Path) -> None:
     with CoreProcess(tmp_path, "classic") as core:
         core.component(A, configuration=POLICIES)
         core.start()
-        with client_of(core) as client:
+        with client_of(core, A) as client:
             for _ in range(25):
                 publish(client, bytes(100_000))
             publish(client, bytes(121_440))
@@ -137,7 +125,7 @@ def test_the_spooler_of_the_classic_runtime_is_bounded(tmp_path: Path) -> None:
 def test_a_broker_that_comes_back(core: CoreProcess, iot_core: IotCore) -> None:
     """The core connects again by itself and its subscriptions go on; only classic has kept what was sent."""
     connect(core, iot_core)
-    with client_of(core) as client:
+    with client_of(core, A) as client:
         events = client.subscribe_to_cloud(TOPIC)
         publish(client, b"before")
         assert events.payload() == b"before"
@@ -163,7 +151,7 @@ def test_a_broker_that_holds_its_breath(iot_core: IotCore, tmp_path: Path) -> No
     with CoreProcess(tmp_path) as core:
         core.component(A, configuration=POLICIES)
         connect(core, iot_core)
-        with client_of(core) as client:
+        with client_of(core, A) as client:
             events = client.subscribe_to_cloud(TOPIC)
             publish(client, b"before")
             assert events.payload() == b"before"
@@ -194,7 +182,7 @@ def test_bytes_without_acknowledgement_are_bounded(iot_core: IotCore, tmp_path: 
         core.component(A, configuration=POLICIES)
         connect(core, iot_core)
         iot_core.signal(signal.SIGSTOP)
-        with client_of(core) as client:
+        with client_of(core, A) as client:
             publish(client, bytes(7_000))
             publish(client, bytes(7_000))
             with pytest.raises(model.ServiceError):
@@ -216,7 +204,7 @@ def test_a_deployment_may_name_another_broker(core: CoreProcess, iot_core: IotCo
 def test_dropped_local_messages(core: CoreProcess) -> None:
     """With the switch every local message is accepted and counted, and none arrives."""
     core.start("--drop-local-messages")
-    with client_of(core) as client:
+    with client_of(core, A) as client:
         events = client.subscribe("local/one")
         for _ in range(3):
             client.publish("local/one", b"lost")
@@ -229,7 +217,7 @@ def test_dropped_local_messages(core: CoreProcess) -> None:
 def test_counted_local_messages(core: CoreProcess) -> None:
     """A message to two subscriptions is published once and delivered twice."""
     core.start()
-    with client_of(core) as client:
+    with client_of(core, A) as client:
         both = [client.subscribe("local/one"), client.subscribe("local/+", "RECEIVE_ALL_MESSAGES")]
         client.publish("local/one", b"x")
         assert [events.payload() for events in both] == [b"x", b"x"]
@@ -239,7 +227,7 @@ def test_counted_local_messages(core: CoreProcess) -> None:
 
 def get_credentials(core: CoreProcess, token: str | None = None) -> tuple[int, dict[str, Any]]:
     """Ask for credentials as an SDK does, with the component's environment."""
-    environment = environment_of(core)
+    environment = environment_of(core, A)
     request = urllib.request.Request(
         environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"],
         headers={"Authorization": token or environment["AWS_CONTAINER_AUTHORIZATION_TOKEN"]},
@@ -268,7 +256,7 @@ def test_the_official_sdk_finds_the_credentials(core: CoreProcess, iot_core: Iot
     core.deployment |= {"credentialsUrl": f"http://127.0.0.1:{iot_core.http_port}", "roleAlias": "role"}
     core.start()
     program = "import botocore.session as s; print(s.get_session().get_credentials().access_key)"
-    environment = {**environment_of(core), "HOME": str(core.root), "AWS_EC2_METADATA_DISABLED": "true"}
+    environment = {**environment_of(core, A), "HOME": str(core.root), "AWS_EC2_METADATA_DISABLED": "true"}
     command = [sys.executable, "-c", program]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == get_credentials(core)[1]["AccessKeyId"]

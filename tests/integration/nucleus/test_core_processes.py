@@ -1,5 +1,6 @@
 """Components as processes: started, restarted, given up, stopped with all they started, never left behind."""
 
+import fcntl
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.waiting import eventually
-from tests.integration.nucleus.core_process import WAIT_S, CoreProcess, gone, is_alive, kill
+from tests.integration.nucleus.core_process import WAIT_S, CoreProcess, client_of, gone, is_alive, kill
 
 pytestmark = pytest.mark.slow
 
@@ -209,3 +210,80 @@ def test_the_classic_runtime_kills_after_five_seconds(tmp_path: Path) -> None:
         core.deploy(lambda: core.of(A)["pid"] not in (None, old))
         assert gone(old)
         assert core.of(A)["version"] == "1.0.1"
+
+
+def test_timeout_of_a_run_on_lite(core: CoreProcess) -> None:
+    """Nucleus Lite takes the Timeout of a run for the time to stop: after that it kills."""
+    core.component(A, "trap '' TERM; echo ready; while :; do sleep 1000000; done", run_step={"Timeout": 1})
+    core.start()
+    core.wait_for_log(A, "ready")
+    old = core.of(A)["pid"]
+    core.component(A, version="1.0.1")
+    core.deploy(lambda: core.of(A)["pid"] not in (None, old))
+    assert gone(old)
+
+
+def test_timeout_of_a_run_on_the_classic_runtime(tmp_path: Path) -> None:
+    """The classic runtime ends a run after its Timeout, and counts that as a failure."""
+    with CoreProcess(tmp_path, "classic") as core:
+        core.component(A, "exec sleep 1000000", run_step={"Timeout": 1})
+        core.start()
+        core.wait_for_state(A, "BROKEN")
+        assert core.of(A)["starts"] == 3
+
+
+@pytest.mark.parametrize("profile", ["lite", "classic"])
+def test_a_component_that_reports_an_error(tmp_path: Path, profile: str) -> None:
+    """UpdateState(ERRORED) makes the classic runtime restart the component; Nucleus Lite does nothing."""
+    with CoreProcess(tmp_path, profile) as core:
+        core.component(A)
+        core.start()
+        pid = core.of(A)["pid"]
+        with client_of(core, A) as client:
+            client.ipc.update_state(state="ERRORED")
+            client.ipc.get_configuration(component_name=A, key_path=[])
+        if profile == "classic":
+            wait_for_start(core, 2)
+            assert gone(pid)
+        else:
+            assert (core.of(A)["pid"], core.of(A)["restarts"]) == (pid, 0)
+
+
+def test_a_restart_that_was_asked_for_is_no_failure(core: CoreProcess) -> None:
+    """RestartComponent starts a component anew, as often as one likes, and brings a BROKEN one back."""
+    policy = {"aws.greengrass.Cli": {"p": {"operations": ["*"], "resources": ["*"]}}}
+    core.component(A, configuration={"accessControl": policy})
+    core.component(B)
+    core.start()
+    with client_of(core, A) as client:
+        for starts in (2, 3, 4, 5):
+            client.ipc.restart_component(component_name=B)
+            core.wait(lambda: core.of(B)["starts"] == starts and core.of(B)["state"] == "RUNNING", "B runs")  # noqa: B023
+        assert core.of(B)["restarts"] == 0
+        for _ in range(3):
+            core.wait_for_state(B, "RUNNING")
+            old = core.kill_component(B)
+            core.wait(lambda: core.of(B)["pid"] not in (None, old) or core.of(B)["state"] == "BROKEN", "B is back")  # noqa: B023
+        core.wait_for_state(B, "BROKEN")
+        client.ipc.restart_component(component_name=B)
+        core.wait_for_state(B, "RUNNING")
+
+
+def test_a_reader_that_does_not_read_does_not_hold_the_core(core: CoreProcess) -> None:
+    """The core goes on when nobody reads its standard output, and when its reader is gone."""
+    core.component(A, "exit 0")
+    core.start()
+    assert core.process is not None
+    assert core.process.stdout is not None
+    fcntl.fcntl(core.process.stdout, fcntl.F_SETPIPE_SZ, 4_096)
+    for number in range(10):  # some 700 bytes each
+        core.deployment["environment"] = {"N": str(number)}
+        core.deploy(lambda: core.of(A)["starts"] >= number + 2 and core.of(A)["state"] == "FINISHED")  # noqa: B023
+    core.process.stdout.close()
+    core.deployment["environment"] = {}
+    core.deploy(lambda: core.of(A)["starts"] >= 12)
+    core.signal(signal.SIGTERM)
+    assert core.process.wait(WAIT_S) == 0
+    assert core.process.stderr is not None
+    core.process.stderr.close()
+    core.process = None

@@ -148,6 +148,7 @@ def test_environment_of_a_component(tmp_path: Path) -> None:
         "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT", "AWS_IOT_THING_NAME", "AWS_REGION",
         "AWS_DEFAULT_REGION", "GGC_VERSION", "GG_ROOT_CA_PATH", "A",
     }  # fmt: skip
+    assert (lite["GGC_VERSION"], lite["AWS_REGION"]) == ("2.6.0", "region")
     assert lite["PATH"] == f"/first:{SYSTEM_PATH}"
     assert lite["SVCUID"] == lite["AWS_CONTAINER_AUTHORIZATION_TOKEN"] == "T" * 16
     classic = component_environment(identity, {}, CLASSIC)
