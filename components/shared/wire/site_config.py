@@ -29,8 +29,14 @@ from components.shared.wire.messages import CameraId
 SCHEMA = 1
 """The newest schema that this release reads."""
 
-DOCUMENT_BYTES_MAX = 8_192
-"""AWS IoT's limit on the state of a shadow; a longer document is refused before it is sent."""
+SHADOW_BYTES_MAX = 8_192
+"""AWS IoT's limit on the state of a shadow, desired and reported together."""
+
+REPORTED_BYTES_MAX = 1_536
+"""What the reported section may take of that: how the document stands, by component."""
+
+DOCUMENT_BYTES_MAX = SHADOW_BYTES_MAX - REPORTED_BYTES_MAX - 64
+"""What is left for a document, the sections' names taken off; a longer one is refused before it is sent."""
 
 SITE = "site"
 HEALTH = "health"
@@ -185,7 +191,10 @@ def check_bytes(name: str, raw: object) -> None:
     """Rejected when the document could not be held by a shadow."""
     length = len(canonical_json(raw))
     if length > DOCUMENT_BYTES_MAX:
-        raise Rejected(f"document {name} has {length} bytes, a shadow holds at most {DOCUMENT_BYTES_MAX}")
+        raise Rejected(
+            f"document {name} has {length} bytes, at most {DOCUMENT_BYTES_MAX} fit into a shadow's {SHADOW_BYTES_MAX} "
+            "beside the reported state"
+        )
 
 
 def canonical_json(raw: object) -> bytes:

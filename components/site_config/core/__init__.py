@@ -1,0 +1,1 @@
+"""What is put in force, sent and reported; decided on plain values."""

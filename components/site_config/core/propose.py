@@ -1,0 +1,91 @@
+"""What an edit made at the site changes: the document itself and, for a camera, its hash in the site's document.
+
+An edit is a JSON merge patch of the document as it is in force (a whole document when there is none). It is Rejected
+as a whole or accepted as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from components.shared.errors import Rejected
+from components.shared.wire.site_config import SCHEMA, SITE, camera_of_shadow, document_sha256
+from components.site_config.core.documents import Edit, Held, Picture, Raw, parse
+from components.site_config.core.json_patch import apply_patch, same
+from components.site_config.core.merge import ANY
+
+EDIT_IDS_MAX = 16
+"""So many proposals are remembered by id in one unsent edit; the changes of all of them are in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change that somebody at the site wants. `base_version` is what the proposer saw, None for whatever is there."""
+
+    id: str
+    document: str
+    changes: Mapping[str, Any]
+    base_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The edits with the proposal in them, and the version of the document it changed."""
+
+    edits: Mapping[str, Edit]
+    version: int
+
+
+def propose(picture: Picture, proposal: Proposal) -> Accepted:
+    """The edits after the proposal; Rejected with the reason when it cannot be put in force."""
+    name = proposal.document
+    before = _current(picture, name)
+    if proposal.base_version is not None and proposal.base_version != (before.version if before else 0):
+        raise Rejected(
+            f"document {name}: it is at version {before.version if before else 0} now, "
+            f"the edit was made on version {proposal.base_version}"
+        )
+    after = apply_patch(before.raw if before else {}, proposal.changes)
+    parse(name, after)
+    if before is not None and same(before.raw, after):
+        return Accepted(picture.edits, before.version)
+    edits = dict(picture.edits)
+    edits[name] = _edited(picture, name, after, proposal.id)
+    camera = camera_of_shadow(name)
+    if camera is not None:
+        site = _with_hash(_current(picture, SITE), camera, document_sha256(after))
+        if site is not None:
+            parse(SITE, site)
+            edits[SITE] = _edited(picture, SITE, site, proposal.id)
+    else:
+        kept = after.get("cameras", {})
+        edits = {key: edit for key, edit in edits.items() if key == SITE or camera_of_shadow(key) in kept}
+    return Accepted(edits, edits[name].version)
+
+
+def _current(picture: Picture, name: str) -> Held | None:
+    """The document as the site has it: with its edits."""
+    edit = picture.edits.get(name)
+    return Held(edit.local, edit.version, edit.sha256) if edit else picture.in_force.get(name)
+
+
+def _edited(picture: Picture, name: str, after: Raw, proposal_id: str) -> Edit:
+    edit = picture.edits.get(name)
+    held = picture.in_force.get(name)
+    desired = picture.desired.get(name)
+    versions = [known for known in (edit and edit.version, held and held.version) if known]
+    version = max([*versions, desired.shadow_version if desired else 0]) + 1
+    if edit is None:
+        return Edit(held.raw if held else None, after, version, (proposal_id,))
+    return replace(edit, local=after, version=version, ids=(*edit.ids, proposal_id)[-EDIT_IDS_MAX:])
+
+
+def _with_hash(site: Held | None, camera: str, sha256: str) -> Raw | None:
+    """The site's document that names the camera's new one; None when it does so already."""
+    raw: dict[str, Any] = dict(site.raw) if site else {"schema": SCHEMA}
+    cameras: dict[str, str] = dict(raw.get("cameras", {}))
+    if cameras.get(camera) in (ANY, sha256):
+        return None
+    return {**raw, "cameras": {**cameras, camera: sha256}}

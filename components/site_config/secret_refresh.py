@@ -1,0 +1,87 @@
+"""Keeps the secrets that the documents name in files, as the cloud has them.
+
+A secret is fetched at once when a document first names it and again every few minutes. The file is written when the
+cloud has a version that was not written before, or when there is no file: a secret that was set at the site stays until
+the cloud's is changed, and one that the cloud does not have stays for ever. No value is logged.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from components.shared.errors import Rejected, Transient
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.config import config_folder
+from components.shared.runtime.files import disk_errors, make_folders, write_durably
+from components.shared.runtime.log import Log
+from components.shared.runtime.secrets import secret_path, write_secret
+from components.shared.wire.units import NS_PER_S
+from components.site_config.configuration import Configuration
+from components.site_config.secret_store import SecretStore
+
+REFRESH_NS = 300 * NS_PER_S
+"""A rotated password reaches the camera within five minutes; every fetch costs money."""
+
+
+class SecretRefresh:
+    """Fetches what is due; one thread calls `attempt`."""
+
+    def __init__(self, data: Path, configuration: Configuration, store: SecretStore, clock: Clock, log: Log) -> None:
+        self._data = data
+        self._path = config_folder(data) / "edits" / "secrets.json"
+        self._configuration = configuration
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._fetched_ns: dict[str, int] = {}
+        self._told: dict[str, str] = {}
+
+    def attempt(self) -> None:
+        """Fetch the secrets that are due. Transient, after all were tried, when one could not be fetched."""
+        now_ns = self._clock.monotonic_ns()
+        names = self._configuration.secret_names()
+        failure: Transient | None = None
+        for name in names:
+            fetched_ns = self._fetched_ns.get(name)
+            if fetched_ns is not None and now_ns - fetched_ns < REFRESH_NS:
+                continue
+            try:
+                self._refresh(name)
+            except Transient as error:
+                failure = failure or error
+                continue
+            except Rejected as error:
+                self._tell(name, str(error))
+            self._fetched_ns[name] = now_ns
+        if failure is not None:
+            raise failure
+
+    def _refresh(self, name: str) -> None:
+        found = self._store.get(name)
+        path = secret_path(self._data, name)
+        if found is None:
+            if not path.exists():
+                self._tell(name, f"secret {name} is neither in Secrets Manager nor at the site")
+            return
+        seen = self._seen()
+        if seen.get(name) != found.version or not path.exists():
+            write_secret(self._data, name, found.value)
+            make_folders(self._path.parent)
+            write_durably(self._path, json.dumps({**seen, name: found.version}).encode())
+            self._log.info("secret_written", secret=name)
+        self._told.pop(name, None)
+
+    def _seen(self) -> dict[str, str]:
+        """The versions that were written; a file that cannot be understood says nothing."""
+        with disk_errors(self._path, "read"):
+            try:
+                seen = json.loads(self._path.read_bytes())
+            except (FileNotFoundError, ValueError):
+                return {}
+        return seen if isinstance(seen, dict) else {}
+
+    def _tell(self, name: str, text: str) -> None:
+        if self._told.get(name) != text:
+            self._told[name] = text
+            self._log.warning("secret_missing", secret=name, error=text)

@@ -1,0 +1,158 @@
+"""The exchange with the shadows: fetch what is due, send what was edited here, report how it all stands.
+
+One round is one attempt; the supervisor decides about the next. Nothing here decides what a document is worth.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+
+from components.shared.errors import Rejected, Transient
+from components.shared.runtime.bus import CloudInbox, CloudMessage
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.log import Log
+from components.shared.wire.units import NS_PER_S
+from components.site_config.configuration import Configuration
+from components.site_config.core.fetches import Fetched, next_due
+from components.site_config.core.json_patch import apply_patch
+from components.site_config.core.merge import Push
+from components.site_config.reporting import Report, Reporting
+from components.site_config.shadow_store import ShadowStore, TooLarge, VersionConflict
+
+LOOK_NS = NS_PER_S // 2
+"""How soon an edit made here goes out."""
+
+REFUSED_PUSH_NS = 60 * NS_PER_S
+"""A push that the cloud has refused is tried again this often: somebody may make room or mend a policy."""
+
+
+class ShadowSync:
+    """Rounds of exchange; one thread calls `attempt`."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        reporting: Reporting,
+        store: ShadowStore,
+        hints: CloudInbox,
+        clock: Clock,
+        stop: threading.Event,
+        log: Log,
+    ) -> None:
+        self._configuration = configuration
+        self._reporting = reporting
+        self._store = store
+        self._hints = hints
+        self._clock = clock
+        self._stop = stop
+        self._log = log
+        self._wanted: set[str] = set()
+        self._fetched: dict[str, Fetched] = {}
+        self._push_due_ns: dict[str, int] = {}
+        self._too_large: dict[str, object] = {}
+
+    def attempt(self) -> None:
+        """Wait for a hint, shortly, and do what is due; Transient when the cloud cannot be reached."""
+        hint = self._hints.take(self._clock, self._stop, LOOK_NS)
+        self._note_hints([*([hint] if hint else []), *self._hints.drain()])
+        try:
+            self._fetch()
+            self._configuration.settle()
+            self._push()
+            self._configuration.settle()
+            self._report()
+        except VersionConflict as error:
+            self._log.info("shadow_changed_meanwhile", error=error)
+        except Transient:
+            self._configuration.is_reachable = False
+            raise
+
+    def _note_hints(self, hints: list[CloudMessage]) -> None:
+        for hint in hints:
+            parts = hint.topic.split("/")  # $aws/things/THING/shadow/name/NAME/update/delta
+            if len(parts) == 8 and _version_in(hint.payload) > self._configuration.shadow_version(parts[5]):
+                self._wanted.add(parts[5])
+
+    def _fetch(self) -> None:
+        while not self._stop.is_set():
+            now_ns = self._clock.monotonic_ns()
+            cameras = self._configuration.cameras()
+            name = next_due(self._fetched, cameras, frozenset(self._wanted), now_ns)
+            if name is None:
+                return
+            self._fetch_one(name, now_ns)
+
+    def _fetch_one(self, name: str, now_ns: int) -> None:
+        self._wanted.discard(name)
+        try:
+            shadow = self._store.get(name)
+        except Rejected as error:
+            self._log.error("shadow_not_readable", document=name, error=error)
+            self._fetched[name] = Fetched(now_ns, "")
+            return
+        except Transient:
+            self._wanted.add(name)
+            raise
+        self._configuration.is_reachable = True
+        self._configuration.fetched(name, shadow)
+        self._reporting.fetched(name, shadow.reported if shadow else None)
+        known = self._configuration.picture().desired[name]
+        self._fetched[name] = Fetched(now_ns, known.sha256)
+
+    def _push(self) -> None:
+        for push in self._configuration.pushes():
+            if self._stop.is_set() or self._clock.monotonic_ns() < self._push_due_ns.get(push.document, 0):
+                return  # the next ones build on this one
+            self._push_one(push)
+
+    def _push_one(self, push: Push) -> None:
+        known = self._configuration.picture().desired[push.document]
+        raw = apply_patch(known.raw or {}, push.patch)
+        self._configuration.sending(push)
+        try:
+            version = self._store.update_desired(push.document, push.patch, push.version)
+        except Transient:
+            self._wanted.add(push.document)  # it may have arrived all the same
+            raise
+        except Rejected as error:
+            self._push_due_ns[push.document] = self._clock.monotonic_ns() + REFUSED_PUSH_NS
+            self._log.error("edit_not_taken_by_cloud", document=push.document, error=error)
+            return
+        self._configuration.is_reachable = True
+        self._push_due_ns.pop(push.document, None)
+        self._configuration.pushed(push, raw, version)
+        self._fetched[push.document] = Fetched(self._clock.monotonic_ns(), push.sha256)
+
+    def _report(self) -> None:
+        for report in self._reporting.due():
+            if self._stop.is_set():
+                return
+            if self._too_large.get(report.document) != report.state:
+                self._report_one(report)
+
+    def _report_one(self, report: Report) -> None:
+        name = report.document
+        if not report.state and self._store.get(name) is None:
+            self._reporting.sent(report)  # gone with its camera: nothing is told to a shadow that is not there
+            return
+        try:
+            version = self._store.update_reported(name, report.patch)
+        except TooLarge as error:
+            # The document leaves no room: the operator's report at the site says it, the shadow cannot.
+            self._too_large[name] = report.state
+            self._log.error("report_does_not_fit", document=name, error=error)
+            return
+        self._configuration.is_reachable = True
+        self._reporting.sent(report)
+        if not self._configuration.reported(name, version):
+            self._wanted.add(name)
+
+
+def _version_in(payload: bytes) -> float:
+    """The version in a delta; a delta that cannot be read is a hint all the same."""
+    try:
+        version = json.loads(payload)["version"]
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+    return version if isinstance(version, int) else float("inf")
