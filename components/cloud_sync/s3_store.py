@@ -1,0 +1,286 @@
+"""S3 as an object store: the one door to boto3 here.
+
+Nothing is hashed twice: the SHA-256 that was taken while recording goes out as `x-amz-checksum-sha256`, S3 compares,
+and the request is signed with an unsigned payload. The checksum header is part of what is signed, so that the body is
+bound to the signature all the same, and the connection is TLS wherever an endpoint is not a stand-in.
+
+One call is one request: boto3's own retries are off, because retry lives in one place (`core/retry.py`).
+
+Credentials come from one place only, the container credentials endpoint that the core's Token Exchange Service names
+in the environment; a credentials file that lies about on a box is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+
+import botocore.config
+import botocore.credentials
+import botocore.session
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    MetadataRetrievalError,
+    NoCredentialsError,
+    ParamValidationError,
+    SSLError,
+)
+from botocore.parsers import ResponseParserError
+
+from components.cloud_sync.object_store import (
+    Body,
+    DigestRefused,
+    NewObject,
+    ObjectExists,
+    PartToJoin,
+    StoreAway,
+    StoredObject,
+    StoredPart,
+    UploadGone,
+)
+from components.shared.errors import NvrError, Rejected, Transient
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+T = TypeVar("T")
+
+CONNECT_S_MAX = 20
+"""To connect, and for one block of a body to leave: 128 KiB in 20 s is 52 kbit/s, too little for any video."""
+
+ANSWER_S_MAX = 120
+"""To answer once the body has left us: what still lies in socket buffers (up to 4 MB) must drain over a slow link."""
+
+_ABOUT_THE_OBJECT: dict[str, type[NvrError]] = {
+    "BadDigest": DigestRefused,
+    "XAmzContentChecksumMismatch": DigestRefused,
+    "XAmzContentSHA256Mismatch": DigestRefused,
+    "NoSuchUpload": UploadGone,
+    "InvalidPart": UploadGone,
+    "InvalidPartOrder": UploadGone,
+    "EntityTooSmall": UploadGone,
+    "MetadataTooLarge": Rejected,
+    "KeyTooLongError": Rejected,
+    "EntityTooLarge": Rejected,
+}
+"""Only what is clearly this object's own fault is Rejected: a misjudged code would give up footage for good."""
+
+_BUSY_CODES = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded"})
+_CREDENTIAL_CODES = frozenset({"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_BUCKET_CODES = frozenset({"NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed"})
+
+_CREDENTIALS_ADVICE = "check the core's Token Exchange Service and the role alias that it is configured with"
+
+
+class S3Store:
+    """One bucket, through one client that all workers share."""
+
+    def __init__(self, client: S3Client, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def head(self, key: str) -> StoredObject | None:
+        """See ObjectStore. To a role without s3:ListBucket, S3 says "forbidden" of an object that is not there."""
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+        except ClientError as error:
+            if _status(error) in {403, 404}:
+                return None
+            raise self._translated(error, f"object {key}: look") from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise self._translated(error, f"object {key}: look") from error
+        return StoredObject(found["ContentLength"], found.get("ChecksumSHA256"), found["ETag"], found["Metadata"])
+
+    def put_object(self, new: NewObject, body: Body, sha256: str) -> StoredObject:
+        """See ObjectStore."""
+        answer = self._call(
+            f"object {new.key}: put",
+            lambda: self._client.put_object(
+                Bucket=self._bucket,
+                Key=new.key,
+                Body=cast(IO[bytes], body),
+                ContentLength=body.size_bytes,
+                ContentType=new.content_type,
+                Metadata=new.metadata,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=sha256,
+                IfNoneMatch="*",
+            ),
+        )
+        return StoredObject(None, answer.get("ChecksumSHA256"), answer["ETag"])
+
+    def create_upload(self, new: NewObject) -> str:
+        """See ObjectStore."""
+        answer = self._call(
+            f"object {new.key}: begin a multipart upload",
+            lambda: self._client.create_multipart_upload(
+                Bucket=self._bucket,
+                Key=new.key,
+                ContentType=new.content_type,
+                Metadata=new.metadata,
+                ChecksumAlgorithm="SHA256",
+                ChecksumType="COMPOSITE",
+            ),
+        )
+        return answer["UploadId"]
+
+    def list_uploads(self, key: str) -> tuple[str, ...]:
+        """See ObjectStore."""
+
+        def found() -> tuple[str, ...]:
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
+            uploads = [upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key]
+            return tuple(upload["UploadId"] for upload in sorted(uploads, key=lambda upload: upload["Initiated"]))
+
+        try:
+            return found()
+        except ClientError as error:
+            if _status(error) == 403:
+                return ()  # the bucket's lifecycle rule ends what we may not see
+            raise self._translated(error, f"object {key}: list uploads") from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise self._translated(error, f"object {key}: list uploads") from error
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: Body, sha256: str) -> str:
+        """See ObjectStore."""
+        answer = self._call(
+            f"object {key}: part {number}",
+            lambda: self._client.upload_part(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                PartNumber=number,
+                Body=cast(IO[bytes], body),
+                ContentLength=body.size_bytes,
+                ChecksumAlgorithm="SHA256",
+                ChecksumSHA256=sha256,
+            ),
+        )
+        return answer["ETag"]
+
+    def list_parts(self, key: str, upload_id: str) -> tuple[StoredPart, ...]:
+        """See ObjectStore."""
+
+        def found() -> tuple[StoredPart, ...]:
+            pages = self._client.get_paginator("list_parts").paginate(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            return tuple(
+                StoredPart(part["PartNumber"], part["Size"], part["ETag"], part.get("ChecksumSHA256"))
+                for page in pages
+                for part in page.get("Parts", ())
+            )
+
+        return self._call(f"object {key}: list parts", found)
+
+    def complete_upload(self, key: str, upload_id: str, parts: Sequence[PartToJoin], size_bytes: int) -> StoredObject:
+        """See ObjectStore."""
+        answer = self._call(
+            f"object {key}: complete",
+            lambda: self._client.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload_id,
+                MultipartUpload={
+                    "Parts": [
+                        {"PartNumber": part.number, "ETag": part.etag, "ChecksumSHA256": part.sha256} for part in parts
+                    ]
+                },
+                MpuObjectSize=size_bytes,
+                IfNoneMatch="*",
+            ),
+        )
+        return StoredObject(None, answer.get("ChecksumSHA256"), answer["ETag"])
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """See ObjectStore."""
+        try:
+            self._call(
+                f"object {key}: abort an upload",
+                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id),
+            )
+        except UploadGone:
+            return
+
+    def _call(self, step: str, request: Callable[[], T]) -> T:
+        try:
+            return request()
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
+            raise self._translated(error, step) from error
+
+    def _translated(self, error: Exception, step: str) -> NvrError:
+        if isinstance(error, ClientError):
+            return from_answer(error, step, self._bucket)
+        return from_failure(error, step, self._bucket)
+
+
+def open_s3(bucket: str, connections: int) -> S3Store:
+    """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client)."""
+    session = botocore.session.Session()
+    only_the_core = botocore.credentials.CredentialResolver([botocore.credentials.ContainerProvider()])
+    session.register_component("credential_provider", only_the_core)
+    config = botocore.config.Config(
+        connect_timeout=CONNECT_S_MAX,
+        read_timeout=ANSWER_S_MAX,
+        max_pool_connections=connections,
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        s3={"payload_signing_enabled": False},
+        tcp_keepalive=True,
+    )
+    try:
+        return S3Store(cast("S3Client", session.create_client("s3", config=config)), bucket)
+    except BotoCoreError as error:
+        raise Transient(f"S3 client: {error}; the core gives region and proxy in the environment") from error
+
+
+def from_answer(error: ClientError, step: str, bucket: str) -> NvrError:
+    """What an error answer of S3 means for us, and what an operator can do about it."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = _status(error)
+    text = f"{step}: S3 answers {status} {error.response.get('Error', {}).get('Message') or code} ({code})"
+    if status == 412:
+        return ObjectExists(text)
+    if code in _ABOUT_THE_OBJECT:
+        return _ABOUT_THE_OBJECT[code](text)
+    if advice := _advice(status, code, bucket):
+        return StoreAway(f"{text}: {advice}")
+    if status >= 500 or status == 429 or code in _BUSY_CODES:
+        return StoreAway(text)
+    return Transient(text)
+
+
+def _advice(status: int, code: str, bucket: str) -> str | None:
+    if code in _BUCKET_CODES:
+        return f"check that bucket {bucket!r}, the component's mediaBucket, is there in this region"
+    if code in _CREDENTIAL_CODES:
+        return _CREDENTIALS_ADVICE
+    if code == "RequestTimeTooSkewed":
+        return "the box's clock is wrong, check its time service"
+    if status == 403:
+        return (
+            "the role of the token exchange must allow s3:PutObject, s3:GetObject, s3:AbortMultipartUpload and "
+            f"s3:ListMultipartUploadParts on this site's prefix of bucket {bucket!r}"
+        )
+    return None
+
+
+def from_failure(error: Exception, step: str, bucket: str) -> NvrError:
+    """What a request without an answer means for us. An error of our own while a body was read comes back as it was."""
+    if isinstance(error, HTTPClientError):
+        inner: Any = error.kwargs.get("error")
+        if isinstance(inner, NvrError):
+            return inner
+    if isinstance(error, NoCredentialsError | CredentialRetrievalError | MetadataRetrievalError):
+        return StoreAway(f"{step}: no credentials: {error}: {_CREDENTIALS_ADVICE}")
+    if isinstance(error, SSLError):
+        return StoreAway(f"{step}: {error}: check the box's clock and certificates, and whether a proxy opens TLS")
+    if isinstance(error, ParamValidationError):
+        return StoreAway(f"{step}: {error}: check the bucket {bucket!r}, the component's mediaBucket")
+    return StoreAway(f"{step}: {error}")
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
