@@ -30,3 +30,8 @@ def composite(part_sha256s: Sequence[str]) -> str:
         raise Rejected("an object of no parts has no composite checksum")
     joined = b"".join(base64.b64decode(s3_form(sha256)) for sha256 in part_sha256s)
     return f"{base64.b64encode(hashlib.sha256(joined).digest()).decode()}-{len(part_sha256s)}"
+
+
+def is_composite(sha256: str | None) -> bool:
+    """Whether a checksum in S3's form is that of parts."""
+    return sha256 is not None and "-" in sha256

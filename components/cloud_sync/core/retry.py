@@ -22,6 +22,7 @@ OBJECT_PAUSE_FIRST_NS = 2 * NS_PER_S  # the limit after the first failure; it do
 OBJECT_PAUSE_MAX_NS = 300 * NS_PER_S  # an object that fails for its own reasons: a disk, a proxy that mangles
 STORE_PAUSE_FIRST_NS = 1 * NS_PER_S  # a connection that was just cut comes back at once
 STORE_PAUSE_MAX_NS = 60 * NS_PER_S  # a returning network is noticed within a minute, at a probe a minute
+PASSED_OVER_NS = NS_PER_S // 10  # behind the store's own pause: long enough for another object to be taken first
 OBJECTS_WAITING_MAX = 200  # more failing by themselves is a failure of the store: the oldest waiter is due at once
 
 _AT_ONCE = MonotonicNs(0)
@@ -64,16 +65,8 @@ class RetryState:
 
 def object_failed(state: RetryState, key: str, failures: int, now_ns: MonotonicNs, chance: float) -> RetryState:
     """The state after an object's `failures`th failure in a row, for its own reasons."""
-    return _wait(
-        state, key, MonotonicNs(now_ns + pause_ns(failures, OBJECT_PAUSE_FIRST_NS, OBJECT_PAUSE_MAX_NS, chance)), now_ns
-    )
-
-
-def _wait(state: RetryState, key: str, due_ns: MonotonicNs, now_ns: MonotonicNs) -> RetryState:
-    waiting = {other: due for other, due in state.waiting.items() if due > now_ns and other != key}
-    while len(waiting) >= OBJECTS_WAITING_MAX:
-        del waiting[min(waiting, key=lambda other: waiting[other])]
-    return replace(state, waiting={**waiting, key: due_ns})
+    pause = pause_ns(failures, OBJECT_PAUSE_FIRST_NS, OBJECT_PAUSE_MAX_NS, chance)
+    return _wait(state, key, MonotonicNs(now_ns + pause), now_ns)
 
 
 def store_failed(
@@ -83,13 +76,19 @@ def store_failed(
 
     Attempts that ran at the same time fail together: a failure within a pause does not make it longer.
     """
-    object_pause_ns = pause_ns(failures, STORE_PAUSE_FIRST_NS, STORE_PAUSE_MAX_NS, chances[0])
-    state = _wait(state, key, MonotonicNs(now_ns + object_pause_ns), now_ns)
-    if not state.store_is_due(now_ns):
-        return state
-    store_failures = state.store_failures + 1
-    store_pause_ns = pause_ns(store_failures, STORE_PAUSE_FIRST_NS, STORE_PAUSE_MAX_NS, chances[1])
-    return replace(state, store_failures=store_failures, store_due_ns=MonotonicNs(now_ns + store_pause_ns))
+    if state.store_is_due(now_ns):
+        store_failures = state.store_failures + 1
+        pause = pause_ns(store_failures, STORE_PAUSE_FIRST_NS, STORE_PAUSE_MAX_NS, chances[0])
+        state = replace(state, store_failures=store_failures, store_due_ns=MonotonicNs(now_ns + pause))
+    behind = PASSED_OVER_NS + pause_ns(failures, STORE_PAUSE_FIRST_NS, STORE_PAUSE_MAX_NS, chances[1])
+    return _wait(state, key, MonotonicNs(state.store_due_ns + behind), now_ns)
+
+
+def _wait(state: RetryState, key: str, due_ns: MonotonicNs, now_ns: MonotonicNs) -> RetryState:
+    waiting = {other: due for other, due in state.waiting.items() if due > now_ns and other != key}
+    while len(waiting) >= OBJECTS_WAITING_MAX:
+        del waiting[min(waiting, key=lambda other: waiting[other])]
+    return replace(state, waiting={**waiting, key: due_ns})
 
 
 def store_answered(state: RetryState, key: str) -> RetryState:

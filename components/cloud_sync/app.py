@@ -1,0 +1,90 @@
+"""Puts CloudSync together: a sweep per catalogue, the workers, the answers to configuration documents.
+
+It takes one setting from its recipe, `mediaBucket`. Without it the store refuses every request and says what is to be
+done; sweeping goes on, so that nothing is lost meanwhile.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+from components.cloud_sync.footage import Footage
+from components.cloud_sync.object_store import ObjectStore
+from components.cloud_sync.s3_store import open_s3
+from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
+from components.cloud_sync.transfer import Transfer
+from components.cloud_sync.uploader import Surroundings, Uploader
+from components.shared.catalogue.sync import SyncWriter
+from components.shared.errors import Rejected, Transient
+from components.shared.runtime.bus import Inbox
+from components.shared.runtime.component import AppliedReporter, Context, Task
+from components.shared.runtime.supervisor import Backoff, supervise
+from components.shared.wire.topics import CLOUD_SYNC, CONFIG_CHANGED, SEGMENT_ANALYSED, SEGMENT_CLOSED
+from components.shared.wire.units import NS_PER_S
+
+BUCKET_SETTING = "mediaBucket"
+
+WORKERS = 2
+"""Objects under way at once: one connection rarely fills a link, and a thumbnail need not wait for a long segment."""
+
+HINTS_MAX = 64  # any number means "look now"
+
+CONFIG_LOOK_NS = 5 * NS_PER_S  # a lost hint delays an answer by this
+
+LEDGER_BACKOFF = Backoff(schedule_s=(1, 2, 5, 10))
+"""A full disk or a catalogue that is being migrated: seen to be over soon after it is."""
+
+
+def build(context: Context) -> Sequence[Task]:
+    """The tasks of CloudSync, uploading to S3. Transient while sync.db or the environment does not allow it."""
+    return build_with(context, open_s3(context.settings.get(BUCKET_SETTING, ""), WORKERS))
+
+
+def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
+    """The tasks of CloudSync on any store."""
+    ledger = SyncWriter.open(context.data)
+    around = Surroundings(context.clock, context.stop, context.log, context.status, random.SystemRandom().random)
+    uploader = Uploader(ledger, Transfer(store, ledger, context.stop), Footage(context.data), around)
+
+    def sweep(source: Segments | Thumbnails, hints: Inbox) -> Task:
+        sweeper = Sweeper(source, ledger, uploader.queued, context.clock, context.log, context.status)
+        return _supervised(context, f"sweep-{source.name}", lambda: sweeper.watch(hints, context.stop))
+
+    closed, analysed = Inbox(HINTS_MAX), Inbox(HINTS_MAX)
+    context.bus.subscribe(SEGMENT_CLOSED, closed)
+    context.bus.subscribe(SEGMENT_ANALYSED, analysed)
+    return [
+        sweep(Segments(context.data, context.thing), closed),
+        sweep(Thumbnails(context.data, context.thing), analysed),
+        *(_supervised(context, f"upload-{number}", uploader.work) for number in range(1, WORKERS + 1)),
+        _supervised(context, "config", _answers(context)),
+    ]
+
+
+def _supervised(context: Context, name: str, attempt: Callable[[], object]) -> Task:
+    def on_failure(error: Transient | Rejected) -> None:
+        context.status.failed(f"{name}: {error}")
+
+    return Task(
+        name,
+        lambda: supervise(name, attempt, LEDGER_BACKOFF, context.clock, context.stop, context.log, on_failure),
+    )
+
+
+def _answers(context: Context) -> Callable[[], None]:
+    """CloudSync has no settings of its own in the documents yet: each valid one is in force as soon as it is read."""
+    changed = Inbox(HINTS_MAX)
+    context.bus.subscribe(CONFIG_CHANGED, changed)
+    reporter = AppliedReporter(context.bus, CLOUD_SYNC, context.clock)
+
+    def answer() -> None:
+        snapshot = None
+        while not context.stop.is_set():
+            snapshot = context.config.poll() or snapshot
+            if snapshot is not None:
+                reporter.report(snapshot)
+            changed.take(context.clock, context.stop, CONFIG_LOOK_NS)
+            changed.drain()
+
+    return answer

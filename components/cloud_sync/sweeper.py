@@ -1,0 +1,216 @@
+"""Finds what is new in a catalogue and queues it: at a hint, and every few seconds without one.
+
+Rows and cursor go into sync.db in one transaction, so that nothing is skipped or queued twice wherever it is killed;
+a key that is known stays as it is. A catalogue that was rebuilt is noticed and swept from its beginning.
+
+Invariants: at most SWEEP_ROWS_MAX rows are in memory and in a transaction; a row that cannot be uploaded is told and
+passed, it holds up nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from components.cloud_sync.core.cursor import must_start_again
+from components.cloud_sync.core.plan import Wanted, wanted_segment, wanted_thumbnail
+from components.shared.catalogue.analysis import ANALYSIS, AnalysisReader, ThumbnailRow
+from components.shared.catalogue.capture import CaptureReader
+from components.shared.catalogue.capture_rows import SegmentRow
+from components.shared.catalogue.capture_schema import CAPTURE
+from components.shared.catalogue.database import catalogue_path
+from components.shared.catalogue.sync import SyncWriter, UploadRow
+from components.shared.errors import Rejected
+from components.shared.runtime.bus import Inbox
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.log import Log
+from components.shared.runtime.status import StatusBoard
+from components.shared.wire.units import NS_PER_S, WallNs
+
+SWEEP_ROWS_MAX = 200  # in memory (a segment's index is up to 10 kB) and in one transaction, which takes about 20 ms
+SWEEP_NS = 5 * NS_PER_S  # without any hint, a new segment waits no longer than this
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of a catalogue: its number there, and what is to be uploaded, or why nothing can be."""
+
+    sequence: int
+    upload: Wanted | Rejected
+
+
+class Source(Protocol):
+    """A catalogue that is swept. One that is not there yet has no rows."""
+
+    @property
+    def name(self) -> str:
+        """Under which its cursor is kept."""
+
+    def after(self, sequence: int, limit: int) -> Sequence[Found]:
+        """The next rows after a cursor, in order."""
+
+    def last_sequence(self) -> int | None:
+        """The number given last; None when the catalogue does not tell."""
+
+
+class Segments:
+    """Closed segments, of capture.db."""
+
+    name = "capture"
+
+    def __init__(self, data: Path, thing: str) -> None:
+        self._data = data
+        self._thing = thing
+        self._reader: CaptureReader | None = None
+
+    def after(self, sequence: int, limit: int) -> Sequence[Found]:
+        """See Source."""
+        reader = self._catalogue()
+        rows = [] if reader is None else reader.closed_after(sequence, limit)
+        return [Found(row.sequence, self._plan(row)) for row in rows if row.sequence is not None]
+
+    def last_sequence(self) -> int | None:
+        """See Source."""
+        reader = self._catalogue()
+        return None if reader is None else reader.last_sequence()
+
+    def _plan(self, row: SegmentRow) -> Wanted | Rejected:
+        if row.facts is None:
+            return Rejected(f"camera {row.camera}, segment {row.segment}: it is closed without facts")
+        try:
+            return wanted_segment(
+                self._thing, row.camera, row.segment, row.volume, row.path, row.facts, row.part_sha256s
+            )
+        except Rejected as error:
+            return error
+
+    def _catalogue(self) -> CaptureReader | None:
+        if self._reader is None and catalogue_path(self._data, CAPTURE.owner).exists():
+            self._reader = CaptureReader.open(self._data)
+        return self._reader
+
+
+class Thumbnails:
+    """Pictures of segments, of analysis.db."""
+
+    name = "analysis"
+
+    def __init__(self, data: Path, thing: str) -> None:
+        self._data = data
+        self._thing = thing
+        self._reader: AnalysisReader | None = None
+
+    def after(self, sequence: int, limit: int) -> Sequence[Found]:
+        """See Source."""
+        reader = self._catalogue()
+        rows = [] if reader is None else reader.thumbnails_after(sequence, limit)
+        return [Found(row.sequence, self._plan(row)) for row in rows]
+
+    def last_sequence(self) -> int | None:
+        """See Source: analysis.db does not tell. Its newest thumbnail is never deleted."""
+        return None
+
+    def _plan(self, row: ThumbnailRow) -> Wanted | Rejected:
+        try:
+            return wanted_thumbnail(
+                self._thing, row.camera, row.segment, row.volume, row.path, row.size_bytes, row.sha256
+            )
+        except Rejected as error:
+            return error
+
+    def _catalogue(self) -> AnalysisReader | None:
+        if self._reader is None and catalogue_path(self._data, ANALYSIS.owner).exists():
+            self._reader = AnalysisReader.open(self._data)
+        return self._reader
+
+
+class Sweeper:
+    """Sweeps one source into sync.db. `queued` is told the keys of every batch."""
+
+    def __init__(
+        self,
+        source: Source,
+        ledger: SyncWriter,
+        queued: Callable[[Iterable[str]], object],
+        clock: Clock,
+        log: Log,
+        status: StatusBoard,
+    ) -> None:
+        self._source = source
+        self._ledger = ledger
+        self._queued = queued
+        self._clock = clock
+        self._log = log.bind(source=source.name)
+        self._status = status
+        self._position: int | None = None
+
+    def watch(self, hints: Inbox, stop: threading.Event) -> None:
+        """Sweeps at every hint and every SWEEP_NS until `stop` is set. Transient when a catalogue cannot be used."""
+        while not stop.is_set():
+            self.sweep(stop)
+            hints.take(self._clock, stop, SWEEP_NS)
+            hints.drain()  # many hints are one look
+
+    def sweep(self, stop: threading.Event) -> int:
+        """Queues everything that is new; how much that was."""
+        position = self._ledger.cursor(self._source.name) if self._position is None else self._position
+        if self._must_start_again(position):
+            self._log.warning("catalogue_rebuilt", cursor=position)
+            position = 0
+        added = 0
+        while not stop.is_set():
+            found = self._source.after(position, SWEEP_ROWS_MAX)
+            if not found:
+                break
+            added += self._enqueue(found)
+            position = found[-1].sequence
+        self._position = position
+        self._status.backlog(self._ledger.backlog()[0])
+        return added
+
+    def _enqueue(self, found: Sequence[Found]) -> int:
+        now_ns = self._clock.wall_ns()
+        rows = []
+        for index, row in enumerate(found):
+            if isinstance(row.upload, Rejected):
+                self._status.failed(str(row.upload))
+                self._log.error("row_not_uploadable", sequence=row.sequence, error=row.upload)
+            else:
+                # A nanosecond apart, so that the queue keeps their order.
+                rows.append(_upload_row(row.upload, WallNs(now_ns + index)))
+        added = self._ledger.enqueue(self._source.name, rows, found[-1].sequence)
+        self._queued([row.key for row in rows])
+        if added:
+            self._log.debug("queued", added=added, sequence=found[-1].sequence)
+        return added
+
+    def _must_start_again(self, position: int) -> bool:
+        if position == 0:
+            return False
+        found = self._source.after(position - 1, 1)
+        next_sequence = found[0].sequence if found else None
+        last_sequence = self._source.last_sequence()
+        return must_start_again(position, last_sequence, next_sequence, bool(found) and self._is_known(found[0]))
+
+    def _is_known(self, found: Found) -> bool:
+        return isinstance(found.upload, Rejected) or self._ledger.state_of(found.upload.key) is not None
+
+
+def _upload_row(wanted: Wanted, enqueued_ns: WallNs) -> UploadRow:
+    return UploadRow(
+        key=wanted.key,
+        kind=wanted.kind,
+        camera=wanted.camera,
+        segment=wanted.segment,
+        volume=wanted.volume,
+        path=wanted.path,
+        size_bytes=wanted.size_bytes,
+        sha256=wanted.sha256,
+        part_sha256s=tuple(wanted.part_sha256s),
+        metadata=wanted.metadata,
+        priority=wanted.priority,
+        enqueued_ns=enqueued_ns,
+    )

@@ -1,0 +1,67 @@
+"""CloudSync's sweeps and workers in one thread, on real catalogues, any object store and a clock that a test moves."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from components.cloud_sync.core.parts import STANDARD_SIZES, Sizes
+from components.cloud_sync.footage import Footage
+from components.cloud_sync.object_store import ObjectStore
+from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
+from components.cloud_sync.transfer import Transfer
+from components.cloud_sync.uploader import Surroundings, Uploader
+from components.shared.catalogue.sync import SyncWriter
+from components.shared.runtime.status import StatusBoard
+from tests.fakes.clock import FakeClock
+from tests.fakes.log import RecordingLog
+
+THING = "site-1"
+
+
+class CloudSyncSite:
+    """One life of CloudSync's worker; another one on the same data root is a restart."""
+
+    def __init__(
+        self,
+        data: Path,
+        store: ObjectStore,
+        clock: FakeClock,
+        ledger: SyncWriter | None = None,
+        sizes: Sizes = STANDARD_SIZES,
+        chance: Callable[[], float] = lambda: 0.5,
+    ) -> None:
+        self.clock = clock
+        self.stop = threading.Event()
+        self.log = RecordingLog()
+        self.status = StatusBoard(clock)
+        self.ledger = SyncWriter.open(data) if ledger is None else ledger
+        self.footage = Footage(data)
+        around = Surroundings(clock, self.stop, self.log, self.status, chance)
+        transfer = Transfer(store, self.ledger, self.stop, sizes)
+        self.uploader = Uploader(self.ledger, transfer, self.footage, around)
+        self.sweepers = [
+            Sweeper(source, self.ledger, self.uploader.queued, clock, self.log, self.status)
+            for source in (Segments(data, THING), Thumbnails(data, THING))
+        ]
+
+    def sweep(self) -> int:
+        """Looks for what is new; how much that was."""
+        return sum(sweeper.sweep(self.stop) for sweeper in self.sweepers)
+
+    def drain(self, attempts_max: int = 1_000) -> int:
+        """Uploads until nothing is queued, moving the clock over every pause; how many attempts that took."""
+        attempts = 0
+        while self.ledger.backlog()[0] > 0 and not self.stop.is_set():
+            if self.uploader.try_one():
+                attempts += 1
+            else:
+                self.clock.advance(self.uploader.next_due_ns())
+            assert attempts <= attempts_max, f"not drained after {attempts} attempts: {self.log.text()[-2000:]}"
+        return attempts
+
+    def close(self) -> None:
+        """Ends this life: what is not in the catalogues is forgotten."""
+        self.footage.close()
+        self.ledger.close()
