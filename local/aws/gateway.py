@@ -1,8 +1,10 @@
 """What stands behind the one endpoint: who answers a request.
 
     /_local/...                         this stand-in's own switches and figures
+    /moto-api/...                       nobody: what is stored goes only by the services' own requests
     device data of IoT (by signature
-    or by path), role aliases           the IoT stand-in, when there is one
+    or by path), role aliases           the IoT stand-in
+    S3, and what is not signed          our objects, which ask moto for buckets
     everything else                     moto
 
 The site's network is a switch here: while it is off, every request from the site's side is cut without an answer.
@@ -19,6 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote
 
 from local.aws.http_server import Dropped, WsgiApp
 
@@ -62,10 +65,16 @@ class Gateway:
     """The WSGI application in front of everything."""
 
     def __init__(
-        self, network: Network, moto: WsgiApp, device_data: WsgiApp | None, figures: Callable[[], dict[str, Any]]
+        self,
+        network: Network,
+        moto: WsgiApp,
+        s3: WsgiApp,
+        device_data: WsgiApp | None,
+        figures: Callable[[], dict[str, Any]],
     ) -> None:
         self.network = network
         self._moto = moto
+        self._s3 = s3
         self._device_data = device_data
         self._figures = figures
         self._counts: Counter[str] = Counter()
@@ -87,6 +96,10 @@ class Gateway:
             self._counts["iotdata"] += 1
             return self._device_data(environ, start_response)
         self._counts[service or "unsigned"] += 1
+        if environ["PATH_INFO"].startswith("/moto-api"):
+            return _json(start_response, "404 Not Found", {"error": "moto's own switches are not to be had here"})
+        if service in {"s3", None}:
+            return self._s3(environ, start_response)
         return self._moto(environ, start_response)
 
     def _control(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -112,8 +125,8 @@ class Gateway:
 
 
 def signed_service(environ: dict[str, Any]) -> str | None:
-    """The service that a request is signed for, None when it is not signed in its headers."""
-    found = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    """The service that a request is signed for, in its headers or its address; None when it is not signed."""
+    found = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", "")) or _SERVICE.search(unquote(environ["QUERY_STRING"]))
     return found["service"].lower() if found else None
 
 

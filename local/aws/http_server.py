@@ -130,7 +130,8 @@ class Handler(BaseHTTPRequestHandler):
         names = {name.lower() for name, _ in headers}
         bodiless = self.command == "HEAD" or status[:3] in {"204", "304"}
         unsized = "content-length" not in names and not bodiless
-        if body.left_bytes > LEFTOVER_BYTES_MAX:
+        # A client that was not asked for its body may send it or not: only a new connection is sure.
+        if body.left_bytes > LEFTOVER_BYTES_MAX or (body.left_bytes and self._waits_for_continue):
             self.close_connection = True
         code, _, reason = status.partition(" ")
         self.send_response_only(int(code), reason)
@@ -159,8 +160,6 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(chunk)
 
     def _drain(self, body: Body) -> None:
-        if self._waits_for_continue:
-            self.close_connection = True  # it was not asked for its body and may send it or not: start afresh
         while body.left_bytes and not self.close_connection:
             body.read(65_536)
 

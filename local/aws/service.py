@@ -6,20 +6,25 @@ import json
 import logging
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
 
 from local.aws import resources, template
 from local.aws.gateway import Gateway, Network
 from local.aws.http_server import Server
+from local.aws.identities import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Identities
+from local.aws.s3 import signatures
+from local.aws.s3.objects import BucketState, Objects
+from local.aws.s3.request import Request
+from local.aws.s3.service import S3Service
+from local.aws.state import State
 
 log = logging.getLogger(__name__)
-
-ACCESS_KEY_ID = "local"
-SECRET_ACCESS_KEY = "local"  # noqa: S105 - a dummy: nothing real is behind it, and it is printed for everybody
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,14 @@ class LocalAws:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        options.data.mkdir(parents=True, exist_ok=True)
+        self._state = State(options.data)
         self._network = Network()
-        self._gateway = Gateway(self._network, DomainDispatcherApplication(create_backend_app), None, self._figures)
+        self._identities = Identities(lambda _token: None)
+        moto = DomainDispatcherApplication(create_backend_app)
+        self._objects = Objects(self._state, lambda: None)
+        self._s3 = S3Service(self._state, self._objects, bucket_state, moto, self._check)
+        self._gateway = Gateway(self._network, moto, self._s3, None, self._figures)
         self._site_side = Server(options.host, options.port, self._gateway.site_side)
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
         self._stack = resources.Stack()
@@ -51,7 +62,6 @@ class LocalAws:
         """Starts the servers and makes the template's resources."""
         begin = time.monotonic()
         options = self._options
-        options.data.mkdir(parents=True, exist_ok=True)
         read = template.load(options.template, options.region, options.parameters, options.data / "cache")
         self._cloud_side.start()
         self._stack = resources.create(read, self._address(self._cloud_side.url))
@@ -63,6 +73,8 @@ class LocalAws:
         """Stops everything; what was stored stays."""
         self._site_side.stop()
         self._cloud_side.stop()
+        self._s3.stop()
+        self._state.close()
 
     def ready(self) -> dict[str, Any]:
         """What others need to know: addresses, credentials, and what the template's resources are called here."""
@@ -79,6 +91,9 @@ class LocalAws:
             "outputs": self._stack.outputs,
         }
 
+    def _check(self, request: Request) -> None:
+        signatures.check(request, self._identities.secret_of, datetime.now(UTC))
+
     def _address(self, url: str) -> resources.Address:
         return resources.Address(
             url, self._site_side.url, self._options.region, DEFAULT_ACCOUNT_ID, ACCESS_KEY_ID, SECRET_ACCESS_KEY
@@ -86,6 +101,15 @@ class LocalAws:
 
     def _figures(self) -> dict[str, Any]:
         return {"start_s": round(self._start_s, 3)}
+
+
+def bucket_state(name: str) -> BucketState | None:
+    """What moto has a bucket set to."""
+    bucket = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets.get(name)
+    if bucket is None:
+        return None
+    notification = bucket.notification_configuration
+    return BucketState(bucket.is_versioned, notification is not None and notification.event_bridge is not None)
 
 
 def write_ready(path: Path, ready: dict[str, Any]) -> None:
