@@ -424,7 +424,7 @@ def test_a_clock_that_is_wrong_is_told(aws: Running, key: str) -> None:
 
     request = AWSRequest("GET", f"{aws.ready['endpoint_url']}/{aws.bucket}/{key}")
     Late(Credentials("local", "local"), "s3", aws.ready["region"]).add_auth(request)
-    parts = urlsplit(request.url)
+    parts = urlsplit(str(request.url))
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     connection.request("GET", parts.path, headers=dict(request.headers.items()))
     answer = connection.getresponse()
