@@ -19,7 +19,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,15 +67,14 @@ class Gateway:
     def __init__(
         self,
         network: Network,
+        services: Mapping[str, WsgiApp],
         moto: WsgiApp,
-        s3: WsgiApp,
-        device_data: WsgiApp | None,
         figures: Callable[[], dict[str, Any]],
     ) -> None:
+        """`services` are those that moto does not answer for: `s3`, `iotdata` and others by their signing names."""
         self.network = network
+        self._services = services
         self._moto = moto
-        self._s3 = s3
-        self._device_data = device_data
         self._figures = figures
         self._counts: Counter[str] = Counter()
         self._started = time.monotonic()
@@ -91,16 +90,13 @@ class Gateway:
 
     def cloud_side(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The endpoint as the cloud's own functions see it."""
-        service = signed_service(environ)
-        if self._device_data is not None and is_device_data(service, environ["PATH_INFO"]):
-            self._counts["iotdata"] += 1
-            return self._device_data(environ, start_response)
-        self._counts[service or "unsigned"] += 1
         if environ["PATH_INFO"].startswith("/moto-api"):
             return _json(start_response, "404 Not Found", {"error": "moto's own switches are not to be had here"})
-        if service in {"s3", None}:
-            return self._s3(environ, start_response)
-        return self._moto(environ, start_response)
+        service = signed_service(environ)
+        if is_device_data(service, environ["PATH_INFO"]):
+            service = "iotdata"
+        self._counts[service or "unsigned"] += 1
+        return self._services.get(service or "s3", self._moto)(environ, start_response)
 
     def _control(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = (environ["REQUEST_METHOD"], environ["PATH_INFO"])

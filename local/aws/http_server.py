@@ -216,7 +216,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, app: WsgiApp) -> None:
         super().__init__((host, port), Handler)
         self.app = app
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.5,), name="http", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.2,), name="http", daemon=True)
 
     @property
     def url(self) -> str:
@@ -236,3 +236,9 @@ class Server(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A fault in the application ends its connection, not the server."""
         log.exception("request_failed client=%s request=%s", client_address, type(request).__name__)
+
+
+def with_body_read(environ: dict[str, Any]) -> None:
+    """Takes a body off the network, so that nobody has to wait for a slow client while holding a lock."""
+    if not environ.get("wsgi.input_terminated"):
+        environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))

@@ -21,9 +21,10 @@ SECRET_ACCESS_KEY = "local"  # noqa: S105 - a dummy: nothing real is behind it, 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A thing that came with credentials of its own: its name, its keys, until when they hold."""
+    """A thing that came with credentials of its own: its name, its role, its keys, until when they hold."""
 
     thing: str
+    role_alias: str
     access_key_id: str
     secret_access_key: str
     expires_s: int

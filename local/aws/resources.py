@@ -66,6 +66,8 @@ class Stack:
     functions: dict[str, Function] = field(default_factory=dict)
     feeds: list[QueueFeed] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
+    roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # policy documents by the role's ARN
+    aliases: dict[str, str] = field(default_factory=dict)  # the role's ARN by its alias
 
 
 def create(template: Template, address: Address) -> Stack:
@@ -246,6 +248,8 @@ class _Maker:
         for target in targets:
             if not target["Arn"].startswith("arn:aws:sqs:"):
                 raise TemplateError(f"{name}: target {target['Arn']} is not a queue, which is all that works here")
+            if extra := set(target) - {"Id", "Arn", "DeadLetterConfig"}:
+                raise TemplateError(f"{name}: a target has {sorted(extra)}, which the stand-in does not understand")
         events.put_targets(Rule=rule, Targets=targets)
         return Created(rule, {"Arn": arn})
 
@@ -262,16 +266,20 @@ class _Maker:
         role = f"{STACK}-{name}"
         trust = json.dumps(properties.need("AssumeRolePolicyDocument"))
         arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        for policy in properties.take("Policies", []):
+        policies = properties.take("Policies", [])
+        self._stack.roles[arn] = [policy["PolicyDocument"] for policy in policies]
+        for policy in policies:
             document = json.dumps(policy["PolicyDocument"])
             iam.put_role_policy(RoleName=role, PolicyName=policy["PolicyName"], PolicyDocument=document)
         return Created(role, {"Arn": arn})
 
     def role_alias(self, name: str, properties: _Properties) -> Created:
-        alias = f"{STACK}-{name}"
+        alias = properties.take("RoleAlias", f"{STACK}-{name}")
+        role = properties.need("RoleArn")
+        self._stack.aliases[alias] = role
         arn = self.client("iot").create_role_alias(
             roleAlias=alias,
-            roleArn=properties.need("RoleArn"),
+            roleArn=role,
             credentialDurationSeconds=int(properties.take("CredentialDurationSeconds", 3600)),
         )["roleAliasArn"]
         return Created(alias, {"RoleAliasArn": arn})

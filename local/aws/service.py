@@ -14,15 +14,22 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 
-from local.aws import resources, template
+from local.aws import lambda_process, resources, template
+from local.aws.bridge import Bridge
+from local.aws.durable_queues import DurableQueues
+from local.aws.durable_secrets import DurableSecrets
+from local.aws.durable_tables import DurableTables
+from local.aws.event_source import EventSource
 from local.aws.gateway import Gateway, Network
-from local.aws.http_server import Server
-from local.aws.identities import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Identities
+from local.aws.http_server import Server, WsgiApp
+from local.aws.identities import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Device, Identities
 from local.aws.s3 import signatures
 from local.aws.s3.objects import BucketState, Objects
 from local.aws.s3.request import Request
 from local.aws.s3.service import S3Service
 from local.aws.state import State
+from local.iot_core import credentials
+from local.iot_core.iot_core import IotCore
 
 log = logging.getLogger(__name__)
 
@@ -44,27 +51,47 @@ class LocalAws:
     """One stand-in: `start` returns when everything answers, `stop` when nothing does any more."""
 
     def __init__(self, options: Options) -> None:
-        self._options = options
         options.data.mkdir(parents=True, exist_ok=True)
+        self._options = options
         self._state = State(options.data)
+        self._iot = IotCore(options.data / "iot")
         self._network = Network()
-        self._identities = Identities(lambda _token: None)
+        self._network.on_change(self._iot.set_online)
+        self._identities = Identities(device_of)
+        self._queues = DurableQueues.install(self._state, options.region)
+        self._tables = DurableTables.install(self._state, options.region)
+        self._bridge = Bridge(self._state, self._queues)
         moto = DomainDispatcherApplication(create_backend_app)
-        self._objects = Objects(self._state, lambda: None)
+        self._secrets = DurableSecrets(self._state, options.region, moto)
+        self._objects = Objects(self._state, self._bridge.told)
         self._s3 = S3Service(self._state, self._objects, bucket_state, moto, self._check)
-        self._gateway = Gateway(self._network, moto, self._s3, None, self._figures)
+        services: dict[str, WsgiApp] = {
+            "s3": self._s3,
+            "dynamodb": self._tables.one_at_a_time(moto),
+            "secretsmanager": self._secrets,
+            "iotdata": self._iot.wsgi_app,
+        }
+        self._gateway = Gateway(self._network, services, moto, self._figures)
         self._site_side = Server(options.host, options.port, self._gateway.site_side)
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
         self._stack = resources.Stack()
+        self._feeds: list[EventSource] = []
+        self._mqtt_port = 0
         self._start_s = 0.0
 
     def start(self) -> None:
-        """Starts the servers and makes the template's resources."""
+        """Starts the servers, makes the template's resources, takes up what an earlier run has left."""
         begin = time.monotonic()
         options = self._options
         read = template.load(options.template, options.region, options.parameters, options.data / "cache")
         self._cloud_side.start()
+        self._secrets.restore()
         self._stack = resources.create(read, self._address(self._cloud_side.url))
+        self._feeds = [self._feed(feed) for feed in self._stack.feeds]
+        self._bridge.start()
+        for feed in self._feeds:
+            feed.start()
+        self._mqtt_port = self._iot.start_mqtt(options.host, options.mqtt_port)
         self._site_side.start()
         self._start_s = time.monotonic() - begin
         log.info("started endpoint=%s seconds=%.1f", self._site_side.url, self._start_s)
@@ -72,6 +99,10 @@ class LocalAws:
     def stop(self) -> None:
         """Stops everything; what was stored stays."""
         self._site_side.stop()
+        self._iot.stop()
+        self._bridge.stop()
+        for feed in self._feeds:
+            feed.stop()
         self._cloud_side.stop()
         self._s3.stop()
         self._state.close()
@@ -81,8 +112,8 @@ class LocalAws:
         address = self._address(self._site_side.url)
         return {
             "endpoint_url": address.endpoint_url,
-            "mqtt_host": None,
-            "mqtt_port": None,
+            "mqtt_host": self._options.host,
+            "mqtt_port": self._mqtt_port,
             "region": address.region,
             "account": address.account,
             "access_key_id": address.access_key_id,
@@ -90,6 +121,31 @@ class LocalAws:
             "resources": {name: created.ref for name, created in self._stack.created.items()},
             "outputs": self._stack.outputs,
         }
+
+    def _feed(self, feed: resources.QueueFeed) -> EventSource:
+        function = self._function(feed.function)
+        address = self._address(self._cloud_side.url)
+        aws = {
+            "AWS_ENDPOINT_URL": address.endpoint_url,
+            "AWS_REGION": address.region,
+            "AWS_DEFAULT_REGION": address.region,
+            "AWS_ACCESS_KEY_ID": address.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": address.secret_access_key,
+        }
+        process = lambda_process.FunctionProcess(
+            function.handler,
+            function.code,
+            lambda_process.environment_of(function.name, function.code, function.memory_mb, function.environment, aws),
+            f"arn:aws:lambda:{address.region}:{address.account}:function:{function.name}",
+            self._options.data / "logs" / f"{function.name}.log",
+        )
+        return EventSource(feed, function, process, self._queues)
+
+    def _function(self, name: str) -> resources.Function:
+        for function in self._stack.functions.values():
+            if function.name == name:
+                return function
+        raise template.TemplateError(f"a mapping feeds function {name}, which the template does not have")
 
     def _check(self, request: Request) -> None:
         signatures.check(request, self._identities.secret_of, datetime.now(UTC))
@@ -100,7 +156,14 @@ class LocalAws:
         )
 
     def _figures(self) -> dict[str, Any]:
-        return {"start_s": round(self._start_s, 3)}
+        return {
+            "start_s": round(self._start_s, 3),
+            "objects_bytes": self._state.size_bytes(),
+            "events": self._bridge.figures(),
+            "queues": self._queues.figures(),
+            "tables": self._tables.figures(),
+            "functions": {feed.function_name: feed.figures() for feed in self._feeds},
+        }
 
 
 def bucket_state(name: str) -> BucketState | None:
@@ -110,6 +173,15 @@ def bucket_state(name: str) -> BucketState | None:
         return None
     notification = bucket.notification_configuration
     return BucketState(bucket.is_versioned, notification is not None and notification.event_bridge is not None)
+
+
+def device_of(token: str) -> Device | None:
+    """The thing whose session token this is."""
+    grant = credentials.grant_in(token)
+    if grant is None:
+        return None
+    issued = credentials.issue(grant)
+    return Device(grant.thing, grant.role_alias, issued["accessKeyId"], issued["secretAccessKey"], grant.expires_s)
 
 
 def write_ready(path: Path, ready: dict[str, Any]) -> None:

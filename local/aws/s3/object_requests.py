@@ -10,7 +10,7 @@ from local.aws.s3 import documents
 from local.aws.s3 import headers as headers_of
 from local.aws.s3.bodies import BLOCK_BYTES, BodyReader, sums_of
 from local.aws.s3.checksums import ALGORITHMS, to_text
-from local.aws.s3.faults import S3Fault, invalid_request
+from local.aws.s3.faults import S3Fault, invalid_request, not_implemented
 from local.aws.s3.headers import Answer
 from local.aws.s3.objects import NULL_VERSION, BucketState, Facts, New, Objects, Stored
 from local.aws.s3.request import Request
@@ -76,7 +76,9 @@ class ObjectRequests:
 
     def delete(self, request: Request, bucket: BucketState) -> Answer:
         """DeleteObject."""
-        version, marker = self._objects.delete(request.bucket, request.key, request.query.get("versionId"), bucket)
+        version, marker = self._objects.delete(
+            request.bucket, request.key, request.query.get("versionId"), bucket, headers_of.conditions(request)
+        )
         headers = {}
         if version is not None:
             headers["x-amz-version-id"] = version
@@ -91,6 +93,8 @@ class ObjectRequests:
         nodes: list[documents.Node] = []
         for element in documents.children(root, "Object"):
             named = documents.texts(element)
+            if "ETag" in named:
+                raise not_implemented("conditions within DeleteObjects")
             version, marker = self._objects.delete(request.bucket, named["Key"], named.get("VersionId"), bucket)
             if not quiet:
                 about: list[documents.Node] = [("Key", named["Key"]), ("VersionId", named.get("VersionId"))]

@@ -153,11 +153,19 @@ class Objects:
         self._told()
         return result
 
-    def delete(self, bucket: str, key: str, version: str | None, state: BucketState) -> tuple[str | None, bool]:
+    def delete(
+        self,
+        bucket: str,
+        key: str,
+        version: str | None,
+        state: BucketState,
+        conditions: Conditions = Conditions(),
+    ) -> tuple[str | None, bool]:
         """Deletes: the version and whether it is (or was) a delete marker. Deleting what is not there succeeds."""
         gone: list[str] = []
         answer: tuple[str | None, bool]
         with self._state.change():
+            _check(self._current(bucket, key), conditions)
             if version is None and state.versioned:
                 answer = self._mark_deleted(bucket, key, state)
             else:
@@ -279,5 +287,5 @@ def _check(current: Stored | None, conditions: Conditions) -> None:
     if conditions.etag is not None:
         if current is None:
             raise no_such_key()
-        if current.etag != conditions.etag:
+        if conditions.etag not in {current.etag, "*"}:
             raise precondition_failed()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from botocore.config import Config
 
 ROOT = Path(__file__).parents[3]
 START_S_MAX = 60.0
+EXPANDED = Path(tempfile.mkdtemp(prefix="expanded-templates-"))
+"""Expansions of templates, which take two seconds each: made once for all tests of this process."""
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Running:
     process: subprocess.Popen[bytes]
     ready: dict[str, Any]
     log: Path
+    data: Path
     clients: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -69,7 +74,9 @@ Start = Callable[..., Running]
 
 def start_aws(data: Path, template: Path = ROOT / "cloud" / "template.yaml", *extra: str) -> Running:
     """Starts a stand-in on `data` and waits until it is ready."""
-    data.mkdir(parents=True, exist_ok=True)
+    (data / "cache").mkdir(parents=True, exist_ok=True)
+    for expanded in EXPANDED.glob("*.json"):
+        shutil.copy(expanded, data / "cache")
     ready, log = data / "ready.json", data / "log.txt"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "local.aws", "--data", str(data), "--template", str(template)]
@@ -88,7 +95,9 @@ def start_aws(data: Path, template: Path = ROOT / "cloud" / "template.yaml", *ex
             raise AssertionError(f"the stand-in ended with {process.returncode}:\n{log.read_text()[-4000:]}")
         assert time.monotonic() < deadline, f"not ready after {START_S_MAX} s:\n{log.read_text()[-4000:]}"
         time.sleep(0.05)
-    return Running(process, json.loads(ready.read_text()), log)
+    for expanded in (data / "cache").glob("*.json"):
+        shutil.copy(expanded, EXPANDED)
+    return Running(process, json.loads(ready.read_text()), log, data)
 
 
 @pytest.fixture
@@ -111,3 +120,4 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start_aws(tmp_path_factory.mktemp("aws"))
     yield running
     running.stop()
+    shutil.rmtree(EXPANDED)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from awscrt import checksums as crt
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -357,22 +357,20 @@ def test_a_presigned_address_ends(aws: Running, key: str) -> None:
     assert fetch(aged(aws, key, age_s=50, expires_s=60))[0] == 200
 
 
+def sign_as_of(signer: Any, request: AWSRequest, age_s: int) -> None:
+    """Signs as the signer would have done `age_s` ago."""
+    then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_s)
+    request.context["timestamp"] = then.strftime("%Y%m%dT%H%M%SZ")
+    signer._modify_request_before_signing(request)
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    signer._inject_signature_to_request(request, signer.signature(text, request))
+
+
 def aged(aws: Running, key: str, age_s: int, expires_s: int) -> str:
     """A presigned address as somebody got it `age_s` ago."""
-    from botocore.auth import S3SigV4QueryAuth
-
-    class Aged(S3SigV4QueryAuth):
-        def add_auth(self, request: Any) -> None:
-            then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=age_s)
-            request.context["timestamp"] = then.strftime("%Y%m%dT%H%M%SZ")
-            self._modify_request_before_signing(request)
-            canonical = self.canonical_request(request)
-            signature = self.signature(self.string_to_sign(request, canonical), request)
-            self._inject_signature_to_request(request, signature)
-
     request = AWSRequest("GET", f"{aws.ready['endpoint_url']}/{aws.bucket}/{key}")
     credentials = Credentials(aws.ready["access_key_id"], aws.ready["secret_access_key"])
-    Aged(credentials, "s3", aws.ready["region"], expires=expires_s).add_auth(request)
+    sign_as_of(S3SigV4QueryAuth(credentials, "s3", aws.ready["region"], expires=expires_s), request, age_s)
     return str(request.url)
 
 
@@ -413,17 +411,8 @@ def test_a_role_that_was_assumed_may_sign(aws: Running, key: str) -> None:
 
 def test_a_clock_that_is_wrong_is_told(aws: Running, key: str) -> None:
     """A request signed more than 15 minutes ago or ahead is RequestTimeTooSkewed."""
-
-    class Late(S3SigV4Auth):
-        def add_auth(self, request: Any) -> None:
-            then = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=16)
-            request.context["timestamp"] = then.strftime("%Y%m%dT%H%M%SZ")
-            self._modify_request_before_signing(request)
-            canonical = self.canonical_request(request)
-            self._inject_signature_to_request(request, self.signature(self.string_to_sign(request, canonical), request))
-
     request = AWSRequest("GET", f"{aws.ready['endpoint_url']}/{aws.bucket}/{key}")
-    Late(Credentials("local", "local"), "s3", aws.ready["region"]).add_auth(request)
+    sign_as_of(S3SigV4Auth(Credentials("local", "local"), "s3", aws.ready["region"]), request, 16 * 60)
     parts = urlsplit(str(request.url))
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
     connection.request("GET", parts.path, headers=dict(request.headers.items()))

@@ -1,0 +1,1 @@
+"""Keeps one item per segment in the index of footage."""

@@ -1,0 +1,103 @@
+"""Called by Lambda with messages of S3 events: brings the item of each object up to what S3 has now."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from cloud.functions.index_object import core
+from cloud.object_events import read_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+CALL_S_MAX = 10  # of one call to AWS; the function has longer, and the message comes again
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the function speaks to."""
+
+    s3: S3Client
+    dynamodb: DynamoDBClient
+    table: str
+
+
+@cache
+def doors() -> Doors:
+    """The doors of this process, made at its first call."""
+    config = Config(connect_timeout=CALL_S_MAX, read_timeout=CALL_S_MAX, retries={"total_max_attempts": 3})
+    return Doors(boto3.client("s3", config=config), boto3.client("dynamodb", config=config), os.environ["TABLE_NAME"])
+
+
+def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Handles a batch; names the messages that failed, so that only they come again."""
+    failures = []
+    for record in event["Records"]:
+        try:
+            index_message(json.loads(record["body"]), doors())
+        except Exception:  # a message must not take its neighbours to the dead letters, whatever is wrong with it
+            log.exception("object_not_indexed message=%s body=%s", record["messageId"], record["body"][:1_000])
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}
+
+
+def index_message(body: dict[str, Any], doors: Doors) -> None:
+    """Brings the items of the objects in one message up to date."""
+    for event in read_event(body):
+        if not core.concerns(event.key):
+            log.info("object_ignored key=%s", event.key)
+            continue
+        seen = look(event.bucket, event.key, doors.s3)
+        change = core.decide(event.key, event.mark, seen, int(time.time()))
+        done = apply(change, doors)
+        log.info("object_indexed key=%s present=%s written=%s", event.key, seen is not None, done)
+
+
+def look(bucket: str, key: str, s3: S3Client) -> core.Seen | None:
+    """What S3 has at a key now."""
+    try:
+        head = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+    return core.Seen(head["ContentLength"], head["ETag"].strip('"'), head.get("VersionId", "null"), head["Metadata"])
+
+
+def apply(change: core.Change, doors: Doors) -> bool:
+    """Writes a change unless a later one was written before; whether it was written."""
+    names = {f"#s{index}": name for index, name in enumerate(change.to_set)}
+    values = {f":s{index}": _typed(value) for index, value in enumerate(change.to_set.values())}
+    removed = {f"#r{index}": name for index, name in enumerate(change.to_remove)}
+    update = "SET " + ", ".join(f"#s{index} = :s{index}" for index in range(len(change.to_set)))
+    if removed:
+        update += " REMOVE " + ", ".join(removed)
+    try:
+        doors.dynamodb.update_item(
+            TableName=doors.table,
+            Key={"pk": {"S": change.pk}, "sk": {"S": change.sk}},
+            UpdateExpression=update,
+            ConditionExpression="attribute_not_exists(#mark) OR #mark <= :mark",
+            ExpressionAttributeNames={**names, **removed, "#mark": change.mark_name},
+            ExpressionAttributeValues={**values, ":mark": {"S": change.mark}},
+        )
+    except doors.dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def _typed(value: core.Value) -> Any:
+    return {"N": str(value)} if isinstance(value, int) else {"S": value}

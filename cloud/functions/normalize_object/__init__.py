@@ -1,0 +1,1 @@
+"""Moves foreign uploads to their canonical keys."""
