@@ -1,0 +1,1 @@
+"""Capture: cameras to segment files, with every second accounted for."""

@@ -1,0 +1,1 @@
+"""What Capture decides, on plain values: no time, files, sockets, threads, logging or databases."""

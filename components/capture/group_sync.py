@@ -1,0 +1,82 @@
+"""Makes what is recorded on a volume survive a power cut: all open segments, together, every second.
+
+One thread per volume, so that a spinning disk is asked once a second for all cameras and no camera's thread waits for
+it. A power cut loses what came since the last tick, and what the disk itself had not written yet. The same thread
+watches the volume's free space.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from components.capture.core.room import Room
+from components.capture.recorded_file import DiskFailed, RecordedFile, disk_work
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.log import Log
+from components.shared.wire.units import NS_PER_S
+
+TICK_NS = NS_PER_S
+"""As long as a fragment: syncing more often would find nothing new."""
+
+
+class GroupSync:
+    """The files of one volume that are being written, and whether it has room for more."""
+
+    def __init__(self, root: Path, room: Room, clock: Clock, log: Log) -> None:
+        self._root = root
+        self._room = room
+        self._clock = clock
+        self._log = log
+        self._lock = threading.Lock()
+        self._files: dict[RecordedFile, None] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there was room to record when it was last looked."""
+        return self._room.has_room
+
+    def add(self, file: RecordedFile) -> None:
+        """Sync this file from now on."""
+        with self._lock:
+            self._files[file] = None
+
+    def remove(self, file: RecordedFile) -> None:
+        """Sync this file no more."""
+        with self._lock:
+            self._files.pop(file, None)
+
+    def run(self, stop: threading.Event) -> None:
+        """Sync and look every second until `stop` is set."""
+        while not self._clock.wait(stop, TICK_NS):
+            self.tick()
+
+    def tick(self) -> None:
+        """Sync all files that have grown, and look at the free space."""
+        with self._lock:
+            files = list(self._files)
+        for file in files:
+            try:
+                file.sync()
+            except DiskFailed as error:  # the file's own writer is told by its next write
+                self._log.error("sync_failed", path=str(file.path), error=error)
+        self.look()
+
+    def look(self) -> None:
+        """Look at the free space now."""
+        try:
+            with disk_work(str(self._root), "look at free space"):
+                found = os.statvfs(self._root)
+        except DiskFailed as error:
+            free_bytes = 0
+            reason = str(error)
+        else:
+            free_bytes = found.f_bavail * found.f_frsize
+            reason = ""
+        if self._room.seen(free_bytes):
+            tell = self._log.info if self._room.has_room else self._log.error
+            event = "disk_has_room" if self._room.has_room else "disk_full"
+            tell(
+                event, volume=str(self._root), free_bytes=free_bytes, reserve_bytes=self._room.reserve_bytes, why=reason
+            )

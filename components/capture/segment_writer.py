@@ -1,0 +1,152 @@
+"""Packets of a run into one segment file, by libav's MP4 muxer, unchanged.
+
+Fragmented MP4: the header at once, then a fragment at every keyframe and at the latest after a second, each given to
+the file as soon as it is complete, in one write. Decode times run on from segment to segment (`frag_discont` with
+`use_editlist=0` and `avoid_negative_ts=disabled`; otherwise libav begins each file at 0).
+
+- The muxer's parameter sets are those of the first picture. A camera that tells them only when it describes itself has
+  them put before the first picture of each segment.
+- Audio and video are written in the order of their times, but video waits for audio at most `AUDIO_WAIT_NS`: audio that
+  stalls or stops never holds video back.
+- libav can write a valid header and then drop pictures without a word. So what was really written is counted by the
+  file's own bytes: `frames` at the end is that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import av
+import av.error
+from av.packet import Packet
+from av.stream import Stream
+
+from components.capture.audio_track import AudioTrack
+from components.capture.core.packets import TimedPacket, VideoParameters
+from components.capture.core.parameter_sets import find_parameter_sets
+from components.capture.recorded_file import FileRefused, RecordedFile
+from components.shared.errors import Fatal
+from components.shared.wire.object_keys import StreamName
+from components.shared.wire.segment_file import PART_BYTES, Trailer, encode_trailer, facts_of, gop_index
+from components.shared.wire.segment_metadata import SegmentFacts
+from components.shared.wire.units import NS_PER_MS, NS_PER_S, TimeBase, WallNs
+
+FRAGMENT_NS = NS_PER_S
+"""What a killed process may lose."""
+
+AUDIO_WAIT_NS = 300 * NS_PER_MS
+"""Sound arrives with its pictures; half of that would do."""
+
+WRITE_BYTES = 256 * 1024
+"""A fragment of 2 Mbit/s in one write; libav keeps a buffer of this size per segment."""
+
+_US = 1000
+_OPTIONS = {
+    "movflags": "frag_keyframe+empty_moov+default_base_moof+frag_discont+skip_trailer",
+    "use_editlist": "0",
+    "avoid_negative_ts": "disabled",
+    "frag_duration": str(FRAGMENT_NS // _US),
+    "max_interleave_delta": str(AUDIO_WAIT_NS // _US),
+    "flush_packets": "1",
+}
+_MUXED_CODECS = {"h264": "h264", "h265": "hevc"}
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentName:
+    """Whose segment it is: what its trailer says beside what its bytes say."""
+
+    camera: str
+    stream: StreamName
+    run: str
+    start_ns: WallNs
+
+
+class SegmentWriter:
+    """Writes one segment; the file is its caller's to create, and to look after when this fails."""
+
+    def __init__(self, file: RecordedFile, video: VideoParameters, audio: AudioTrack | None) -> None:
+        self._file = file
+        self._parameters = video
+        self._audio = audio
+        self._container = av.open(file, "w", format="mp4", buffer_size=WRITE_BYTES, options=dict(_OPTIONS))
+        self._video_stream = self._container.add_mux_stream(
+            _MUXED_CODECS[video.codec], width=video.width, height=video.height, time_base=video.time_base.fraction
+        )
+        self._audio_stream = self._container.add_stream_from_template(audio.template) if audio is not None else None
+        self.frames = 0
+        """Pictures given to the muxer so far."""
+
+    def write(self, timed: TimedPacket) -> None:
+        """Take the next packet of the run. DiskFailed when the disk does not take it."""
+        if timed.packet.kind == "video":
+            payload = timed.packet.payload
+            if not self.frames and find_parameter_sets(self._parameters.codec, payload) is None:
+                payload = self._parameters.extradata + payload
+            self.frames += 1
+            self._mux(self._video_stream, self._parameters.time_base, timed, payload)
+        elif self._audio is not None and self._audio_stream is not None and self.frames:
+            for converted in self._audio.convert(timed):
+                self._mux(self._audio_stream, self._audio.time_base, converted, converted.packet.payload)
+
+    def finish(self) -> None:
+        """Write the last fragment. DiskFailed when the disk does not take it."""
+        try:
+            self._container.close()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise FileRefused(f"{self._file.path.name}: the muxer cannot finish: {error}") from error
+
+    def _mux(self, stream: Stream, base: TimeBase, timed: TimedPacket, payload: bytes) -> None:
+        packet = Packet(payload)
+        packet.stream = stream
+        packet.time_base = base.fraction
+        packet.dts = timed.dts
+        packet.pts = timed.pts
+        packet.duration = timed.duration_ticks
+        packet.is_keyframe = timed.packet.is_keyframe
+        try:
+            self._container.mux_one(packet)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise FileRefused(f"{self._file.path.name}: the muxer refuses a packet: {error}") from error
+
+
+def seal_segment(
+    file: RecordedFile, name: SegmentName, wall_of: Callable[[int], WallNs]
+) -> tuple[SegmentFacts, tuple[str, ...]]:
+    """Write the trailer after what is complete in the file, make it durable; its facts and part hashes.
+
+    There must be at least one complete fragment with video (`has_footage`). `wall_of` gives the wall time of a decode
+    time of the run: a segment ends exactly where the next one begins.
+    """
+    header = file.header
+    if header is None:
+        raise Fatal(f"{file.path.name}: sealed without a header")
+    base = header.video.time_base
+    duration = sum(gop.duration_ticks for gop in gop_index(header, file.fragments))
+    runs = [run for fragment in file.fragments if (run := fragment.track(header.video.track_id)) is not None]
+    end_ns = wall_of(runs[0].start_ticks + duration)
+    trailer = Trailer(
+        camera=name.camera,
+        stream=name.stream,
+        run=name.run,
+        start_ns=name.start_ns,
+        end_ns=end_ns,
+        start_ticks=runs[0].start_ticks,
+        time_base=base,
+        frames=sum(run.samples for run in runs),
+        offset_bytes=file.complete_bytes,
+        sha256=file.sha256,
+    )
+    box = encode_trailer(trailer)
+    file.seal(box)
+    size_bytes = trailer.offset_bytes + len(box)
+    facts = facts_of(header, file.fragments, name.start_ns, end_ns, name.run, size_bytes, file.sha256)
+    assert len(file.part_sha256s) == -(-size_bytes // PART_BYTES), "every part has its hash"
+    return facts, file.part_sha256s
+
+
+def has_footage(file: RecordedFile) -> bool:
+    """Whether there is a complete fragment with video in the file."""
+    header = file.header
+    return header is not None and any(fragment.track(header.video.track_id) for fragment in file.fragments)
