@@ -1,11 +1,11 @@
 """A segment's file while it is written: bytes come in order, are hashed and understood on their way, and are kept.
 
-It is what libav writes into. A write ends after whole fragments or in the middle of one; what counts is where the last
-complete one ends. Hashes cover what is complete, so that a file which could not be finished is cut back to there and
-sealed without being read again.
+It is what libav writes into. What the file says of itself at the end (frames, GOPs, hashes) is read from the very bytes
+that were written, not from what was meant to be written.
 
 Durable steps, in this order: the file and its folder at the start; `sync` while it grows, called by the group sync's
-thread; the trailer, the file and its folder at the end. Errors of the disk are DiskFailed, naming the segment.
+thread; the trailer, the file and its folder at the end. Errors of the disk are DiskFailed, naming the segment; after
+the first one the file takes nothing more, because nothing may follow a hole.
 """
 
 from __future__ import annotations
@@ -58,14 +58,19 @@ class RecordedFile:
         self._where = where
         self._scanner = FragmentScanner()
         self._hasher = SegmentHasher()
-        self._tail = bytearray()  # written, and not part of a complete fragment yet
         self._closing = threading.Lock()
-        self._unsynced_bytes = 0
+        self._written_bytes = 0
+        self._synced_bytes = 0
         self._fault: DiskFailed | FileRefused | None = None
+        self._descriptor = -1
         make_folders(path.parent)
         with disk_work(where, "create file"):
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-        sync_folder(path.parent)
+        try:
+            sync_folder(path.parent)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def header(self) -> Header | None:
@@ -73,18 +78,23 @@ class RecordedFile:
         return self._scanner.header
 
     @property
-    def complete_bytes(self) -> int:
-        """Where the last complete fragment ends."""
-        return self._scanner.complete_bytes
+    def is_complete(self) -> bool:
+        """Whether what is written ends with a complete fragment."""
+        return self._fault is None and self._scanner.complete_bytes == self._written_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """What is written so far."""
+        return self._written_bytes
 
     @property
     def sha256(self) -> str:
-        """Of what is complete, in lower-case hex."""
+        """Of what is written so far, in lower-case hex."""
         return self._hasher.sha256
 
     @property
     def part_sha256s(self) -> tuple[str, ...]:
-        """Of each part of what is complete."""
+        """Of each part of what is written so far."""
         return self._hasher.part_sha256s
 
     @property
@@ -97,36 +107,26 @@ class RecordedFile:
         return True
 
     def write(self, data: bytes) -> int:
-        """Take the next bytes, all of them. DiskFailed or FileRefused, and then always: nothing follows a hole."""
+        """Take the next bytes, all of them. DiskFailed or FileRefused, and then always."""
         if self._fault is not None:
             raise self._fault
         try:
             self._write_all(data)
-            self._unsynced_bytes += len(data)
-            self._tail += data
-            self._understand(data)
-        except (DiskFailed, FileRefused) as error:
+            self.fragments += self._scanner.feed(data)
+        except DiskFailed as error:
             self._fault = error
             raise
-        return len(data)
-
-    def _understand(self, data: bytes) -> None:
-        before = self.complete_bytes
-        try:
-            self.fragments += self._scanner.feed(data)
         except Rejected as error:
-            raise FileRefused(f"{self._where}: what was received makes no segment: {error}") from error
-        complete = self.complete_bytes - before
-        if complete:
-            self._hasher.feed(bytes(self._tail[:complete]))
-            del self._tail[:complete]
+            self._fault = FileRefused(f"{self._where}: what was received makes no segment: {error}")
+            raise self._fault from error
+        return len(data)
 
     def sync(self) -> None:
         """Make what is written so far survive a power cut; nothing when there is nothing new."""
         with self._closing:
-            if self._descriptor < 0 or not self._unsynced_bytes:
+            written = self._written_bytes
+            if self._descriptor < 0 or written == self._synced_bytes:
                 return
-            self._unsynced_bytes = 0
             try:
                 with disk_work(self._where, "sync file"):
                     os.fdatasync(self._descriptor)
@@ -134,47 +134,30 @@ class RecordedFile:
                 # The kernel tells this once and drops the pages: the next write must know.
                 self._fault = error
                 raise
-
-    def cut_back(self) -> None:
-        """Drop what was written after the last complete fragment, and take nothing more; may be repeated."""
-        if self._fault is None:
-            self._fault = FileRefused(f"{self._where}: its recording was broken off")
-        with disk_work(self._where, "cut back file"):
-            os.ftruncate(self._descriptor, self.complete_bytes)
-            os.lseek(self._descriptor, self.complete_bytes, os.SEEK_SET)
-        self._tail.clear()
+            self._synced_bytes = written
 
     def seal(self, trailer: bytes) -> None:
-        """Write the trailer after the last complete fragment and make all of it durable. The file is closed then."""
-        if self._tail:
-            raise Fatal(f"{self._where}: sealed with {len(self._tail)} bytes of a fragment that is not complete")
+        """Write the trailer and make all of it durable. The file is closed then."""
+        if not self.is_complete:
+            raise Fatal(f"{self._where}: sealed in the middle of a fragment")
         self._write_all(trailer)
         with disk_work(self._where, "sync file"):
             os.fsync(self._descriptor)
-        self._hasher.feed(trailer)
-        self._close()
+        self.close()
         sync_folder(self.path.parent)
 
-    def discard(self) -> None:
-        """Close and remove the file, in which there is no footage; may be repeated."""
-        self._close()
-        with disk_work(self._where, "remove file"):
-            self.path.unlink(missing_ok=True)
-        sync_folder(self.path.parent)
-
-    def leave(self) -> None:
-        """Close the file as it is: start-up will look after it."""
-        self._close()
+    def close(self) -> None:
+        """Close the file as it is; may be called twice."""
+        with self._closing:
+            if self._descriptor >= 0:
+                descriptor, self._descriptor = self._descriptor, -1
+                with disk_work(self._where, "close file"):
+                    os.close(descriptor)
 
     def _write_all(self, data: bytes) -> None:
         view = memoryview(data)
         with disk_work(self._where, "write file"):
             while view:
                 view = view[os.write(self._descriptor, view) :]
-
-    def _close(self) -> None:
-        with self._closing:
-            if self._descriptor >= 0:
-                descriptor, self._descriptor = self._descriptor, -1
-                with disk_work(self._where, "close file"):
-                    os.close(descriptor)
+        self._written_bytes += len(data)
+        self._hasher.feed(data)

@@ -14,7 +14,7 @@ the file as soon as it is complete, in one write. Decode times run on from segme
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import av
@@ -28,7 +28,7 @@ from components.capture.core.parameter_sets import find_parameter_sets
 from components.capture.recorded_file import FileRefused, RecordedFile
 from components.shared.errors import Fatal
 from components.shared.wire.object_keys import StreamName
-from components.shared.wire.segment_file import PART_BYTES, Trailer, encode_trailer, facts_of, gop_index
+from components.shared.wire.segment_file import Fragment, Header, Trailer, encode_trailer, facts_of
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import NS_PER_MS, NS_PER_S, TimeBase, WallNs
 
@@ -114,39 +114,42 @@ class SegmentWriter:
 def seal_segment(
     file: RecordedFile, name: SegmentName, wall_of: Callable[[int], WallNs]
 ) -> tuple[SegmentFacts, tuple[str, ...]]:
-    """Write the trailer after what is complete in the file, make it durable; its facts and part hashes.
+    """Write the trailer of a file that is complete and has footage, make it durable; its facts and part hashes.
 
-    There must be at least one complete fragment with video (`has_footage`). `wall_of` gives the wall time of a decode
-    time of the run: a segment ends exactly where the next one begins.
+    `wall_of` gives the wall time of a decode time of the run: a segment ends exactly where the next one begins.
     """
     header = file.header
     if header is None:
         raise Fatal(f"{file.path.name}: sealed without a header")
-    base = header.video.time_base
-    duration = sum(gop.duration_ticks for gop in gop_index(header, file.fragments))
-    runs = [run for fragment in file.fragments if (run := fragment.track(header.video.track_id)) is not None]
-    end_ns = wall_of(runs[0].start_ticks + duration)
+    begins, ends = media_span(header, file.fragments)
+    offset_bytes = file.size_bytes
     trailer = Trailer(
         camera=name.camera,
         stream=name.stream,
         run=name.run,
         start_ns=name.start_ns,
-        end_ns=end_ns,
-        start_ticks=runs[0].start_ticks,
-        time_base=base,
-        frames=sum(run.samples for run in runs),
-        offset_bytes=file.complete_bytes,
+        end_ns=wall_of(ends),
+        start_ticks=begins,
+        time_base=header.video.time_base,
+        frames=frames_in(file),
+        offset_bytes=offset_bytes,
         sha256=file.sha256,
     )
-    box = encode_trailer(trailer)
-    file.seal(box)
-    size_bytes = trailer.offset_bytes + len(box)
-    facts = facts_of(header, file.fragments, name.start_ns, end_ns, name.run, size_bytes, file.sha256)
-    assert len(file.part_sha256s) == -(-size_bytes // PART_BYTES), "every part has its hash"
+    file.seal(encode_trailer(trailer))
+    facts = facts_of(header, file.fragments, name.start_ns, trailer.end_ns, name.run, file.size_bytes, file.sha256)
     return facts, file.part_sha256s
 
 
-def has_footage(file: RecordedFile) -> bool:
-    """Whether there is a complete fragment with video in the file."""
+def frames_in(file: RecordedFile) -> int:
+    """How many pictures the complete fragments of a file hold."""
     header = file.header
-    return header is not None and any(fragment.track(header.video.track_id) for fragment in file.fragments)
+    if header is None:
+        return 0
+    tracks = (fragment.track(header.video.track_id) for fragment in file.fragments)
+    return sum(track.samples for track in tracks if track is not None)
+
+
+def media_span(header: Header, fragments: Sequence[Fragment]) -> tuple[int, int]:
+    """The decode times where the video of these fragments begins and ends; there must be some."""
+    runs = [run for fragment in fragments if (run := fragment.track(header.video.track_id)) is not None]
+    return runs[0].start_ticks, runs[-1].start_ticks + runs[-1].duration_ticks

@@ -119,12 +119,13 @@ class RunTimeline:
         assert self._anchor_ns is not None, "packets are given out after the anchor is known"
         return WallNs(self._anchor_ns + self._video.time_base.to_ns(ticks))
 
-    def begin_at(self, ticks: int, not_before_ns: WallNs) -> None:
-        """Move the anchor forward so that `ticks` is not before a wall time: where the record of before ends."""
+    def begin_at(self, ticks: int, not_before_ns: WallNs) -> int:
+        """Move the anchor forward so that `ticks` is not before where the record of before ends; by how much (ns)."""
         assert self._anchor_ns is not None, "packets are given out after the anchor is known"
         moved_ns = max(0, not_before_ns - self.wall_ns(ticks))
         self._moved_ns += moved_ns
         self._anchor_ns += moved_ns
+        return moved_ns
 
     def _settle(self) -> None:
         self._video.settle()

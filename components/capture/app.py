@@ -1,0 +1,90 @@
+"""Puts Capture together: what start-up repairs, what every camera uses, and the tasks that run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.capture.camera_worker import CameraPlan, CameraWorker
+from components.capture.cameras import Cameras
+from components.capture.core.room import Room
+from components.capture.footage import Footage
+from components.capture.group_sync import GroupSync
+from components.capture.hints import Hints
+from components.capture.libav_source import open_libav
+from components.capture.packet_source import OpenSource
+from components.capture.picture_check import is_whole
+from components.capture.stream_ledger import StreamLedger, WorkerStart
+from components.capture.workshop import RecorderLimits, Workshop
+from components.shared.catalogue.capture import CaptureWriter, Volume
+from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
+from components.shared.runtime.applied import AppliedReporter
+from components.shared.runtime.component import Context, Task
+from components.shared.runtime.files import make_folders
+from components.shared.runtime.log import Log
+from components.shared.wire.object_keys import StreamName
+from components.shared.wire.units import WallNs
+
+VOLUME = "main"
+"""The volume that every box has: a folder of the data root."""
+
+STREAM: StreamName = "main"
+
+
+def build(context: Context) -> Sequence[Task]:
+    """The component's tasks; Transient while its catalogue or disk cannot be used."""
+    return build_with(context, open_libav(context.clock))
+
+
+def build_with(
+    context: Context, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
+) -> Sequence[Task]:
+    """The same with another source of packets, another reserve of disk, other limits."""
+    clock, log, stop = context.clock, context.log, context.stop
+    started_ns = clock.wall_ns()
+    start = WorkerStart(started_ns, WallNs(started_ns - clock.monotonic_ns()))
+    catalogue = CaptureWriter.open(context.data)
+    volume = Volume(VOLUME, media_folder(context.data))
+    make_folders(volume.root)
+    catalogue.register_volume(volume)
+    _tell(log, repair_rows(catalogue))
+    strays, failures = find_strays(catalogue)
+    _tell(log, failures)
+    disk = GroupSync(volume.root, room or Room(), clock, log)
+    disk.look()
+    hints = Hints(context.bus, clock, log)
+    workshop = Workshop(
+        *(context.data, open_source, is_whole, disk, context.status, clock), limits=limits or RecorderLimits()
+    )
+
+    def make_ledger(camera: str) -> StreamLedger:
+        return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
+
+    def make_worker(camera: str, plan: CameraPlan, first: WorkerStart | None) -> CameraWorker:
+        bound = log.bind(camera=camera)
+        footage = Footage(camera, STREAM, catalogue, volume, disk, hints, bound)
+        return CameraWorker(camera, plan, workshop, footage, make_ledger(camera), bound, first)
+
+    applied = AppliedReporter(context.bus, context.name, clock)
+    known = frozenset(row.camera for row in catalogue.streams())
+    cameras = Cameras(context.config, applied, make_worker, make_ledger, known, start, workshop, log)
+
+    def adopt() -> None:
+        _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
+
+    return (
+        Task("cameras", lambda: cameras.run(stop)),
+        Task("sync", lambda: disk.run(stop)),
+        Task("hints", lambda: hints.run(stop)),
+        Task("strays", adopt),
+    )
+
+
+def media_folder(data: Path) -> Path:
+    """Where the volume that every box has begins."""
+    return data / "media" / VOLUME
+
+
+def _tell(log: Log, repairs: Sequence[Repair]) -> None:
+    for repair in repairs:
+        log.warning("repaired", what=repair.what, path=repair.where, detail=repair.detail)

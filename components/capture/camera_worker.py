@@ -1,0 +1,136 @@
+"""Keeps one camera recorded: attempts, retries, state and gaps.
+
+It runs in a thread of its own until it is told to stop, and ends with every segment closed. Attempts are made by the
+supervisor; what each failure means for the record is decided here. A camera that is switched off has a worker too: its
+record goes on, as one gap.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from components.capture.core.reconnect import Cause, StreamStatus
+from components.capture.footage import Footage
+from components.capture.packet_source import SourceFailed, SourceRefused, SourceRequest, Transport
+from components.capture.recorder import Attempt
+from components.capture.stream_ledger import StreamLedger, WorkerStart
+from components.capture.workshop import Workshop
+from components.shared.errors import Rejected, Transient
+from components.shared.runtime.log import Log
+from components.shared.runtime.secrets import Secret, read_secret
+from components.shared.runtime.supervisor import retry, supervise
+from components.shared.wire.units import NS_PER_S
+
+WAIT_NS = 3_600 * NS_PER_S
+"""A camera that is off has nothing to look at meanwhile: an hour is as good as a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPlan:
+    """What of a camera's document matters here: a change of it begins the worker anew."""
+
+    url: str
+    secret: str | None
+    transport: Transport
+    wants_audio: bool
+    is_on: bool
+
+
+class CameraWorker:
+    """One camera's worker; `run` is called once, the properties may be asked by other threads."""
+
+    def __init__(
+        self,
+        camera: str,
+        plan: CameraPlan,
+        workshop: Workshop,
+        footage: Footage,
+        ledger: StreamLedger,
+        log: Log,
+        start: WorkerStart | None,
+    ) -> None:
+        self.camera = camera
+        self.plan = plan
+        self._workshop = workshop
+        self._footage = footage
+        self._ledger = ledger
+        self._log = log
+        self._start = start
+        self._status = StreamStatus("connecting" if plan.is_on else "off")
+        self._attempt: Attempt | None = None
+        self._ended_before_ns: int | None = None
+
+    @property
+    def status(self) -> StreamStatus:
+        """What the stream is now."""
+        return self._status
+
+    @property
+    def waiting(self) -> int:
+        """Packets that wait to be recorded."""
+        attempt = self._attempt
+        return attempt.queue.waiting if attempt is not None else 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Record, or keep the record of not recording, until `stop` is set. Fatal and foreign exceptions are raised."""
+        clock, backoff = self._workshop.clock, self._workshop.limits.backoff
+        began = retry("begin", self._begin, backoff, clock, stop, self._log, self._tell_board)
+        if began is None:
+            return
+        self._ledger.changed(self._status)
+        if not self.plan.is_on:
+            while not clock.wait(stop, WAIT_NS):
+                continue
+        else:
+            supervise("record", lambda: self._record(stop), backoff, clock, stop, self._log, self._failed)
+        self._ledger.paused()
+
+    def _begin(self) -> bool:
+        self._ledger.begin(self._start, "starting" if self.plan.is_on else "policy")
+        return True
+
+    def _record(self, stop: threading.Event) -> None:
+        self._ended_before_ns = self._footage.ended_ns
+        request = SourceRequest(
+            camera=self.camera,
+            url=self.plan.url,
+            transport=self.plan.transport,
+            wants_audio=self.plan.wants_audio,
+            secret=self.plan.secret,
+            login=self._read_login(),
+        )
+        self._attempt = Attempt(request, self._workshop, self._footage, self._ledger, self._log, self._on_pictures)
+        try:
+            self._attempt.run(stop)
+        finally:
+            self._attempt = None
+
+    def _read_login(self) -> Secret | None:
+        if self.plan.secret is None:
+            return None
+        try:
+            return read_secret(self._workshop.data, self.plan.secret)
+        except Transient as error:
+            raise SourceFailed("authentication", f"camera {self.camera}: {error}") from error
+        except Rejected as error:
+            raise SourceRefused("authentication", f"camera {self.camera}: {error}") from error
+
+    def _on_pictures(self) -> None:
+        self._workshop.board.progressed()
+        if self._status.state != "recording":
+            self._status = self._status.recording()
+            self._ledger.changed(self._status)
+
+    def _failed(self, error: Transient | Rejected) -> None:
+        cause: Cause = getattr(error, "cause", "disk")  # what has no cause of its own comes from the catalogue
+        ended_ns = self._footage.ended_ns
+        has_recorded = ended_ns is not None and ended_ns != self._ended_before_ns
+        since_ns = ended_ns if has_recorded and ended_ns is not None else self._workshop.clock.wall_ns()
+        self._status = self._status.failed(cause)
+        self._ledger.lost(since_ns, cause, str(error))
+        self._ledger.changed(self._status)
+        self._tell_board(error)
+
+    def _tell_board(self, error: Transient | Rejected) -> None:
+        self._workshop.board.failed(str(error))

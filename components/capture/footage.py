@@ -1,0 +1,215 @@
+"""The footage of one stream: runs and segments, rows and files together, one segment at a time.
+
+A segment: row `open`, file, fragments, trailer, file and folder synced, row `closed`, hint. Whatever breaks that off
+leaves a closed file and an open row; `settle` then keeps what is in the file, as start-up would, before anything new
+is recorded.
+
+Counted, never assumed: `frames_recorded` of a run is what the closed files hold by their own bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from components.capture.audio_track import AudioTrack
+from components.capture.core.packets import TimedPacket, VideoParameters
+from components.capture.core.timeline import RunTimeline
+from components.capture.group_sync import GroupSync
+from components.capture.hints import Hints
+from components.capture.recorded_file import DiskFailed, FileRefused, RecordedFile
+from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, media_span, seal_segment
+from components.shared.catalogue.capture import CaptureWriter, RunRow, SegmentRow, Volume, open_row
+from components.shared.catalogue.reconcile import settle_stream
+from components.shared.errors import Transient
+from components.shared.runtime.log import Log
+from components.shared.wire.messages import SegmentClosed
+from components.shared.wire.object_keys import StreamName, segment_id
+from components.shared.wire.units import NS_PER_S, WallNs
+
+
+@dataclass(slots=True)
+class _Run:
+    run: str
+    video: VideoParameters
+    timeline: RunTimeline
+    received: int = 0
+    recorded: int = 0
+
+
+@dataclass(slots=True)
+class _Segment:
+    row: SegmentRow
+    file: RecordedFile
+    writer: SegmentWriter
+    end_ns: WallNs
+
+
+class Footage:
+    """Records the packets of one stream; used by its worker's thread. Lives over all attempts."""
+
+    def __init__(
+        self,
+        camera: str,
+        stream: StreamName,
+        catalogue: CaptureWriter,
+        volume: Volume,
+        disk: GroupSync,
+        hints: Hints,
+        log: Log,
+    ) -> None:
+        self._camera = camera
+        self._stream = stream
+        self._catalogue = catalogue
+        self._volume = volume
+        self._disk = disk
+        self._hints = hints
+        self._log = log
+        self._audio: AudioTrack | None = None
+        self._run: _Run | None = None
+        self._segment: _Segment | None = None
+        self._is_unsettled = True  # a worker before this one may have left a segment
+        self.ended_ns: WallNs | None = None
+        """Where the footage ends that was recorded last; None before there was any."""
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether a segment is open."""
+        return self._segment is not None
+
+    def settle(self) -> None:
+        """Finish what an attempt before could not. Transient when the disk is still not able to."""
+        if not self._is_unsettled:
+            return
+        for repair in settle_stream(self._catalogue, self._camera, self._stream):
+            self._log.warning("segment_settled", what=repair.what, path=repair.where, detail=repair.detail)
+        self._is_unsettled = False
+
+    def begin_run(self, video: VideoParameters, audio: AudioTrack | None, timeline: RunTimeline, dts: int) -> None:
+        """A run begins with the picture at `dts`."""
+        start_ns = timeline.wall_ns(dts)
+        run = segment_id(self._camera, self._stream, start_ns)
+        self._catalogue.begin_run(
+            RunRow(
+                *(run, self._camera, self._stream, start_ns, None),
+                *(video.codec, video.width, video.height, video.time_base),
+            )
+        )
+        self._audio = audio
+        self._run = _Run(run, video, timeline)
+        offset_ns = timeline.sender_offset_ns
+        self._log.info(
+            "run_began",
+            run=run,
+            codec=video.codec,
+            picture=f"{video.width}x{video.height}",
+            sender_offset_s=None if offset_ns is None else round(offset_ns / NS_PER_S, 3),
+        )
+
+    def begin_segment(self, dts: int, video: VideoParameters) -> None:
+        """A segment of the run begins with the picture at `dts`. DiskFailed when the disk has no place for it."""
+        run = self._need_run()
+        start_ns = run.timeline.wall_ns(dts)
+        row = open_row(self._camera, self._stream, start_ns, run.run, self._volume.volume)
+        self._catalogue.open_segment(row)
+        self._is_unsettled = True
+        where = f"camera {self._camera}, segment {row.segment}"
+        file = RecordedFile(self._volume.root / row.path, where)
+        self._segment = _Segment(row, file, SegmentWriter(file, video, self._audio), start_ns)
+        self._disk.add(file)
+
+    def write(self, timed: TimedPacket) -> None:
+        """A packet of the segment at hand; audio without one is left out. DiskFailed, FileRefused."""
+        if self._segment is None:
+            return
+        if timed.packet.kind == "video":
+            self._need_run().received += 1
+        self._segment.writer.write(timed)
+
+    def end_segment(self) -> None:
+        """Close the segment at hand: file, row, hint. DiskFailed, FileRefused, Transient."""
+        segment, run = self._segment, self._need_run()
+        if segment is None:
+            return
+        segment.writer.finish()
+        self._disk.remove(segment.file)
+        frames = frames_in(segment.file)
+        if frames != segment.writer.frames:
+            self._log.error(
+                "frames_lost", segment=segment.row.segment, given=segment.writer.frames, written=frames, step="mux"
+            )
+        if not frames:
+            raise FileRefused(f"camera {self._camera}, segment {segment.row.segment}: no picture was written")
+        name = SegmentName(self._camera, self._stream, run.run, segment.row.start_ns)
+        facts, parts = seal_segment(segment.file, name, run.timeline.wall_ns)
+        self._catalogue.close_segment(segment.row.segment, facts, parts)
+        self._is_unsettled = False
+        self._segment = None
+        self.ended_ns = facts.end_ns
+        run.recorded += facts.frames
+        self._catalogue.update_run(run.run, run.received, run.recorded)
+        self._log.info(
+            "segment_closed",
+            segment=segment.row.segment,
+            size_bytes=facts.size_bytes,
+            frames=facts.frames,
+            duration_s=round((facts.end_ns - facts.start_ns) / NS_PER_S, 3),
+        )
+        self._hints.give(
+            SegmentClosed(
+                camera=self._camera,
+                stream=self._stream,
+                segment=segment.row.segment,
+                start_ns=facts.start_ns,
+                end_ns=facts.end_ns,
+            )
+        )
+
+    def end_run(self, cause: str, lost_pictures: int) -> None:
+        """End the run; `lost_pictures` were received and are in no segment. Nothing is raised for a failing disk."""
+        if self._run is None:
+            return
+        run, self._run = self._run, None
+        run.received += lost_pictures
+        end_ns = self.ended_ns if self.ended_ns is not None else run.timeline.wall_ns(0)
+        self._quietly("end_run", lambda: self._catalogue.update_run(run.run, run.received, run.recorded))
+        self._quietly("end_run", lambda: self._catalogue.end_run(run.run, end_ns, cause))
+        self._log.info(
+            "run_ended", run=run.run, cause=cause, frames_received=run.received, frames_recorded=run.recorded
+        )
+
+    def break_off(self) -> None:
+        """Leave the segment at hand as it is, because it cannot be finished, and keep what is in its file."""
+        segment, run = self._segment, self._run
+        if segment is None or run is None:
+            return
+        self._segment = None
+        self._disk.remove(segment.file)
+        header = segment.file.header
+        if header is not None and frames_in(segment.file):
+            self.ended_ns = run.timeline.wall_ns(media_span(header, segment.file.fragments)[1])
+        else:
+            self.ended_ns = segment.row.start_ns
+        self._quietly("close", segment.file.close)
+        self._quietly("settle", self.settle)
+        settled = self._read_settled(segment.row.segment)
+        if settled is not None:
+            run.recorded += settled.frames
+
+    def _read_settled(self, segment: str) -> SegmentRow | None:
+        if self._is_unsettled:
+            return None
+        try:
+            return self._catalogue.segment(segment)
+        except Transient:  # the count stays lower than the truth; start-up puts it right
+            return None
+
+    def _quietly(self, step: str, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except (DiskFailed, Transient) as error:
+            self._log.warning("left_for_later", step=step, error=error)
+
+    def _need_run(self) -> _Run:
+        assert self._run is not None, "a run has begun"
+        return self._run

@@ -1,0 +1,227 @@
+"""ONE attempt to record a camera: from opening its source until it fails or is stopped.
+
+A thread of its own reads; this one records, from the queue between them. Whatever ends the attempt, what was received
+until then is recorded, the segment closed and the run ended, in that order; then the reason is raised. A reader that
+does not come back (libav cannot be interrupted) is left behind: it closes its source when its own limit ends it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+from components.capture.audio_track import AudioTrack, open_audio_track
+from components.capture.core.frozen import StreamWatch, Trouble
+from components.capture.core.packets import EncodedPacket, StreamParameters, TimedPacket
+from components.capture.core.segmenter import Segmenter, Step
+from components.capture.core.timeline import RunTimeline
+from components.capture.footage import Footage
+from components.capture.packet_queue import Batch, PacketQueue
+from components.capture.packet_source import OpenSource, SourceFailed, SourceRequest
+from components.capture.recorded_file import DiskFailed, FileRefused
+from components.capture.stream_ledger import StreamLedger
+from components.capture.workshop import Workshop
+from components.shared.errors import Rejected, Transient
+from components.shared.runtime.log import Log
+from components.shared.wire.units import NS_PER_S
+
+
+class Attempt:
+    """One attempt; `run` is called once."""
+
+    def __init__(
+        self,
+        request: SourceRequest,
+        workshop: Workshop,
+        footage: Footage,
+        ledger: StreamLedger,
+        log: Log,
+        on_pictures: Callable[[], None],
+    ) -> None:
+        self._request = request
+        self._workshop = workshop
+        self._clock = workshop.clock
+        self._footage = footage
+        self._ledger = ledger
+        self._log = log
+        self._on_pictures = on_pictures
+        self._where = f"camera {request.camera}"
+        self.queue = PacketQueue(workshop.clock, workshop.limits.waiting_bytes_max)
+        self._timeline: RunTimeline | None = None
+        self._segmenter: Segmenter | None = None
+        self._watch: StreamWatch | None = None
+        self._audio: AudioTrack | None = None
+        self._taken = 0
+        self._handled = 0
+        self._told_missed = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Record until `stop` is set. Raises what ended the attempt: SourceFailed, SourceRefused, DiskFailed, ..."""
+        self._footage.settle()
+        self._check_room()
+        reader = threading.Thread(
+            target=read_into,
+            args=(self.queue, self._workshop.open_source, self._request),
+            name=f"read-{self._request.camera}",
+            daemon=True,
+        )
+        reader.start()
+        try:
+            while not stop.is_set():
+                self._take(self.queue.take())
+            last = self.queue.take(0)
+            self._guarded(lambda: self._record_all(last.packets))
+            self._guarded(lambda: self._finish("stopped", last.dropped))
+        finally:
+            self.queue.abandon()
+
+    def _take(self, batch: Batch) -> None:
+        """Record a batch; then look for what ends the attempt."""
+        parameters = self.queue.parameters
+        if self._timeline is None and parameters is not None:
+            self._prepare(parameters)
+        self._guarded(lambda: self._record_all(batch.packets))
+        self._tell_missed()
+        if batch.dropped:
+            self._end(
+                DiskFailed(f"{self._where}: the disk is too slow, {batch.dropped} pictures found no place to wait"),
+                batch.dropped,
+            )
+        if batch.ended:
+            self._end(batch.error or SourceFailed("unreachable", f"{self._where}: the camera ended the stream"))
+        if not self._workshop.disk.has_room:
+            self._end(self._no_room())
+        trouble = self._watch.look(self._clock.monotonic_ns()) if self._watch is not None else None
+        if trouble is not None:
+            self._end(SourceFailed(trouble, f"{self._where}: {self._explain(trouble)}"))
+
+    def _prepare(self, parameters: StreamParameters) -> None:
+        """The source is open."""
+        self._timeline = RunTimeline(parameters)
+        self._segmenter = Segmenter(parameters.video, self._workshop.segment.target_ns, self._workshop.is_whole)
+        self._watch = StreamWatch(self._workshop.limits.watch, self._clock.monotonic_ns())
+        if parameters.audio is not None:
+            self._audio = open_audio_track(parameters.audio)
+        if parameters.audio_dropped:
+            self._log.warning("audio_dropped", reason=parameters.audio_dropped)
+
+    def _record_all(self, packets: tuple[EncodedPacket, ...]) -> None:
+        if not packets:
+            return
+        assert self._timeline is not None, "packets come after parameters"
+        assert self._segmenter is not None, "packets come after parameters"
+        assert self._watch is not None, "packets come after parameters"
+        self._segmenter.target_ns = self._workshop.segment.target_ns
+        wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
+        self._taken += sum(packet.kind == "video" for packet in packets)
+        for packet in packets:
+            if packet.kind == "video":
+                self._watch.saw_picture(packet.arrived_ns)
+            for timed in self._timeline.feed(packet, wall_ns, monotonic_ns):
+                self._record(timed)
+        if self._footage.is_recording:
+            self._on_pictures()
+
+    def _record(self, timed: TimedPacket) -> None:
+        assert self._timeline is not None, "packets come after parameters"
+        assert self._segmenter is not None, "packets come after parameters"
+        if timed.packet.kind == "audio":
+            self._footage.write(timed)
+            return
+        damaged = self._segmenter.damaged
+        step = self._segmenter.step(timed)
+        if timed.packet.is_keyframe and self._watch is not None:
+            self._watch.saw_keyframe(timed.packet.arrived_ns, self._segmenter.damaged > damaged)
+        if step in (Step.CUT, Step.RENEW):
+            self._footage.end_segment()
+        if step is Step.RENEW:
+            self._footage.end_run("the picture's parameters changed", 0)
+        if step is Step.BEGIN:
+            moved_ns = self._timeline.begin_at(timed.dts, self._ledger.record_end_ns())
+            if moved_ns > NS_PER_S:
+                self._log.warning("clock_behind_record", moved_s=round(moved_ns / NS_PER_S, 3))
+            self._ledger.found(self._timeline.wall_ns(timed.dts))
+        if step in (Step.BEGIN, Step.RENEW):
+            self._footage.begin_run(self._segmenter.parameters, self._audio, self._timeline, timed.dts)
+        if step in (Step.BEGIN, Step.CUT, Step.RENEW):
+            self._footage.begin_segment(timed.dts, self._segmenter.parameters)
+        self._handled += 1
+        if step is not Step.SKIP:
+            self._footage.write(timed)
+
+    def _finish(self, cause: str, lost_pictures: int) -> None:
+        """Record what is still held, close the segment, end the run."""
+        if self._timeline is not None:
+            for timed in self._timeline.finish():
+                self._record(timed)
+            self._tell_repairs()
+        if self._footage.is_recording:
+            self._footage.end_segment()
+        self._footage.end_run(cause, self._taken - self._handled + lost_pictures)
+
+    def _end(self, error: Exception, lost_pictures: int = 0) -> NoReturn:
+        cause = str(getattr(error, "cause", "disk"))
+        if isinstance(error, Transient | Rejected):
+            self._guarded(lambda: self._finish(cause, lost_pictures))
+        raise error
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do it; when the disk or the catalogue fails, keep what is in the file and end the run before raising."""
+        try:
+            work()
+        except (DiskFailed, FileRefused, Transient) as error:
+            self._footage.break_off()
+            self._footage.end_run(str(getattr(error, "cause", "disk")), self._taken - self._handled)
+            raise
+
+    def _check_room(self) -> None:
+        if not self._workshop.disk.has_room:
+            raise self._no_room()
+
+    def _no_room(self) -> DiskFailed:
+        return DiskFailed(f"{self._where}: the disk is full, recording goes on when there is room")
+
+    def _explain(self, trouble: Trouble) -> str:
+        limits = self._workshop.limits.watch
+        return {
+            "frozen": f"no new picture for {limits.frozen_ns // NS_PER_S} s though the connection stands",
+            "no_keyframe": f"no keyframe for {limits.keyframe_ns // NS_PER_S} s: without one nothing can be shown",
+            "undecodable": "what comes is no picture: its keyframes cannot be decoded (damaged or encrypted stream?)",
+        }[trouble]
+
+    def _tell_missed(self) -> None:
+        missed = self.queue.packets_missed
+        if missed > self._told_missed:
+            self._log.warning("network_packets_missed", packets=missed - self._told_missed, in_all=missed)
+            self._told_missed = missed
+
+    def _tell_repairs(self) -> None:
+        assert self._timeline is not None, "asked for at the end of a run"
+        repairs = self._timeline.repairs
+        if repairs.missing > 1 or repairs.backwards or repairs.jumped or repairs.slewed_ns:
+            self._log.warning(
+                "times_repaired",
+                missing=repairs.missing,
+                backwards=repairs.backwards,
+                jumped=repairs.jumped,
+                slewed_s=round(repairs.slewed_ns / NS_PER_S, 3),
+            )
+
+
+def read_into(queue: PacketQueue, open_source: OpenSource, request: SourceRequest) -> None:
+    """Read a camera into the queue until it ends, fails or the queue is abandoned; runs in a thread of its own."""
+    try:
+        source = open_source(request)
+        try:
+            queue.opened(source.parameters)
+            for packet in source.packets():
+                queue.put(packet, source.packets_missed)
+                if queue.is_abandoned:
+                    return
+        finally:
+            source.close()
+    except Exception as error:  # noqa: BLE001 - the recorder's thread raises it, where it is decided about
+        queue.end(error)
+    else:
+        queue.end(None)

@@ -1,0 +1,177 @@
+"""The rows that say how a stream is and why it was not recorded: state and gaps.
+
+Recorded + gaps = wall time: from the moment a stream is enabled there is always either an open segment or an open gap.
+A gap begins where footage ends, not where that was noticed, and ends where footage begins again.
+
+A full disk takes no rows either. What cannot be written is owed, in order, and written before anything else as soon as
+it can be; only `found`, which must precede footage, insists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from components.capture.core.coverage import absence
+from components.capture.core.reconnect import StreamStatus
+from components.capture.hints import Hints
+from components.shared.catalogue.capture import CaptureWriter, GapCause, GapRow, StreamRow
+from components.shared.errors import Transient
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.log import Log
+from components.shared.wire.messages import StreamChanged
+from components.shared.wire.object_keys import StreamName
+from components.shared.wire.units import WallNs
+
+OWED_MAX = 200
+"""Gaps that wait for a disk: one per change of cause, hours of a camera that comes and goes."""
+
+_FAR_FUTURE_NS = 2**62
+"""Gaps that last longer than this have no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStart:
+    """When this process began, and when the box booted, by the wall clock of then."""
+
+    started_ns: WallNs
+    booted_ns: WallNs
+
+
+class StreamLedger:
+    """The rows of one stream; used by its worker's thread."""
+
+    def __init__(
+        self, camera: str, stream: StreamName, catalogue: CaptureWriter, hints: Hints, clock: Clock, log: Log
+    ) -> None:
+        self.camera = camera
+        self.stream = stream
+        self._catalogue = catalogue
+        self._hints = hints
+        self._clock = clock
+        self._log = log
+        self._status: StreamStatus | None = None
+        self._since_ns = clock.wall_ns()
+        self._enabled_ns: WallNs | None = None
+        self._gap_cause: GapCause | None = None
+        self._owed: list[Callable[[], object]] = []
+        self._owes_status = False
+
+    def begin(self, start: WorkerStart | None, cause: GapCause) -> None:
+        """Begin to keep the record: nothing is recorded yet, for this cause.
+
+        `start` is given once per process and stream: the time since the record ends is then a gap of its own, because
+        nobody was there. Transient when the catalogue does not take it.
+        """
+        known = [row for row in self._catalogue.streams() if (row.camera, row.stream) == (self.camera, self.stream)]
+        now_ns = self._clock.wall_ns()
+        self._enabled_ns = known[0].enabled_since_ns if known else now_ns
+        open_gap = self._open_gap()
+        self._gap_cause = None if open_gap is None else open_gap.cause  # type: ignore[assignment]  # checked on its way in
+        if known and open_gap is None and start is not None:
+            self._add_absence(start)
+        since_ns = now_ns
+        if known and open_gap is None:  # at once where the record ends
+            since_ns = self._enabled_ns
+        elif known and start is not None:
+            since_ns = start.started_ns
+        self.lost(since_ns, cause, "")
+        self.flush()
+
+    def changed(self, status: StreamStatus) -> None:
+        """The stream's state is this now."""
+        before = self._status
+        if before == status:
+            return
+        self._status = status
+        if before is None or (before.state, before.cause) != (status.state, status.cause):
+            self._since_ns = self._clock.wall_ns()
+            self._hints.give(
+                StreamChanged(
+                    camera=self.camera,
+                    stream=self.stream,
+                    state=status.state,
+                    cause=status.cause,
+                    since_wall_ns=self._since_ns,
+                    failures=status.failures,
+                )
+            )
+            tell = self._log.info if status.state in {"recording", "off"} else self._log.warning
+            tell("stream_changed", state=status.state, cause=status.cause, failures=status.failures)
+        self._owes_status = True
+        self._try_flush()
+
+    def lost(self, since_ns: WallNs, cause: GapCause, detail: str) -> None:
+        """From then on nothing is recorded, for this cause; the same cause again changes nothing."""
+        if cause == self._gap_cause:
+            return
+        self._gap_cause = cause
+        if len(self._owed) >= OWED_MAX:
+            self._owed.pop()  # its time goes to the cause before it: the record stays whole
+
+        def write() -> None:
+            start_ns = self._end_of_record(since_ns)
+            self._catalogue.begin_gap(self.camera, self.stream, start_ns, cause, detail)
+
+        self._owed.append(write)
+        self._try_flush()
+
+    def found(self, start_ns: WallNs) -> None:
+        """Footage begins there: the gap ends. Transient when the catalogue does not take it."""
+        self.flush()
+        self._catalogue.end_gap(self.camera, self.stream, start_ns)
+        self._gap_cause = None
+
+    def paused(self) -> None:
+        """This process stops: the open gap ends here, because what comes next has another cause."""
+        if self._gap_cause not in (None, "policy"):
+            end_ns = self._end_of_record(self._clock.wall_ns())
+            self._owed.append(lambda: self._catalogue.end_gap(self.camera, self.stream, end_ns))
+            self._try_flush()
+
+    def removed(self) -> None:
+        """The stream is no longer configured: its record ends here. Transient when the catalogue does not take it."""
+        self.flush()
+        self._catalogue.end_gap(self.camera, self.stream, self._end_of_record(self._clock.wall_ns()))
+        self._catalogue.remove_stream(self.camera, self.stream)
+
+    def record_end_ns(self) -> WallNs:
+        """Footage begins there or later."""
+        return self._end_of_record(WallNs(0))
+
+    def flush(self) -> None:
+        """Write what is owed; Transient when the catalogue does not take it."""
+        while self._owed:
+            self._owed[0]()
+            del self._owed[0]
+        if self._owes_status and self._status is not None and self._enabled_ns is not None:
+            status = self._status
+            self._catalogue.set_stream(
+                StreamRow(
+                    *(self.camera, self.stream, status.state, status.cause),
+                    *(self._since_ns, status.failures, self._enabled_ns),
+                )
+            )
+            self._owes_status = False
+
+    def _try_flush(self) -> None:
+        try:
+            self.flush()
+        except Transient as error:
+            self._log.warning("rows_owed", owed=len(self._owed), error=error)
+
+    def _add_absence(self, start: WorkerStart) -> None:
+        assert self._enabled_ns is not None, "set before"
+        end_ns = self._catalogue.record_end_ns(self.camera, self.stream)
+        found = absence(end_ns, self._enabled_ns, start.booted_ns, start.started_ns)
+        if found is not None:
+            span, cause = found
+            self._catalogue.add_gap(GapRow(self.camera, self.stream, span.start_ns, span.end_ns, cause))
+
+    def _end_of_record(self, not_before_ns: WallNs) -> WallNs:
+        end_ns = self._catalogue.record_end_ns(self.camera, self.stream)
+        return not_before_ns if end_ns is None else max(not_before_ns, end_ns)
+
+    def _open_gap(self) -> GapRow | None:
+        found = self._catalogue.gaps(self.camera, since_ns=_FAR_FUTURE_NS, stream=self.stream)
+        return found[0] if found else None
