@@ -160,7 +160,8 @@ class _VideoTimes:
         self.repairs = Repairs()
         self._without_time: list[EncodedPacket] = []
         self._last: EncodedPacket | None = None
-        self._last_raw = 0
+        self._raw = 0  # the newest time of the sender that was believed, and what it stands for
+        self._raw_dts = 0
         self._last_dts = 0
         self._last_pts = 0
         self._duration = max(1, int(time_base.from_ns(FIRST_DURATION_NS)))
@@ -194,7 +195,7 @@ class _VideoTimes:
     @property
     def shift_ns(self) -> int:
         """How much placed times are ahead of the sender's."""
-        return self.time_base.to_ns(self._last_dts) - self.time_base.to_ns(self._last_raw)
+        return self.time_base.to_ns(self._raw_dts) - self.time_base.to_ns(self._raw)
 
     def feed(self, packet: EncodedPacket) -> list[TimedPacket]:
         """The pictures whose place and duration are known now."""
@@ -203,9 +204,9 @@ class _VideoTimes:
             if _time_of(packet) is None and packet.arrived_ns - self._without_time[0].arrived_ns < SETTLE_NS:
                 return []
             return self._begin()
-        raw, dts = self._place(packet)
+        dts = self._place(packet)
         placed = self._give_out(dts - self._last_dts)
-        self._take(packet, raw, dts)
+        self._take(packet, dts)
         return [placed]
 
     def finish(self) -> list[TimedPacket]:
@@ -225,8 +226,8 @@ class _VideoTimes:
         for packet, duration in zip(waiting, [*durations, 0], strict=True):
             if self._last is not None:
                 placed.append(self._give_out(dts - self._last_dts))
-            self._take(packet, raw, dts)
-            raw += duration
+            self._believe(raw + dts, dts)
+            self._take(packet, dts)
             dts += duration
         return placed
 
@@ -235,20 +236,25 @@ class _VideoTimes:
         self._duration = duration
         return TimedPacket(self._last, self._last_dts, self._last_pts, duration)
 
-    def _take(self, packet: EncodedPacket, raw: int, dts: int) -> None:
+    def _believe(self, raw: int, dts: int) -> int:
+        """From now on the sender's time `raw` stands for `dts`; gives `dts`."""
+        self._raw, self._raw_dts = raw, dts
+        return dts
+
+    def _take(self, packet: EncodedPacket, dts: int) -> None:
         ahead = 0
         if packet.pts is not None and packet.dts is not None:
             ahead = packet.pts - packet.dts
             if not 0 <= self.time_base.to_ns(ahead) <= LEAD_NS_MAX:
                 ahead = 0
-        self._last, self._last_raw, self._last_dts, self._last_pts = packet, raw, dts, dts + ahead
+        self._last, self._last_dts, self._last_pts = packet, dts, dts + ahead
         origin_ns = packet.arrived_ns - self.time_base.to_ns(dts)
         if self._origin_ns is None or (not self._is_settled and origin_ns < self._origin_ns):
             self._origin_ns = origin_ns
         self._watch_clock(packet.arrived_ns)
 
-    def _place(self, packet: EncodedPacket) -> tuple[int, int]:
-        """The packet's time by the sender, as repaired, and its place."""
+    def _place(self, packet: EncodedPacket) -> int:
+        """The packet's decode time in the run: after the one before, always."""
         assert self._last is not None, "the first picture has a place"
         as_arrived = max(self._last_dts + 1, int(self.time_base.from_ns(packet.arrived_ns - self.origin_ns)))
         raw = _time_of(packet)
@@ -257,16 +263,16 @@ class _VideoTimes:
             step = self._last.duration_ticks or self._duration
             is_near = abs(self.time_base.to_ns(as_arrived - self._last_dts - step)) <= JUMP_NS or not self._is_settled
             dts = self._last_dts + step if is_near else as_arrived
-            return self._last_raw + dts - self._last_dts, dts
-        step = self._unwrapped(raw - self._last_raw)
+            return self._believe(self._raw + dts - self._raw_dts, dts)
+        step = self._unwrapped(raw - self._raw)
         if self._has_jumped(step, packet.arrived_ns):
             self.repairs.jumped += 1
-            return raw, as_arrived
-        if step <= 0:
+            return self._believe(raw, as_arrived)
+        if step <= 0 or self._raw_dts + step <= self._last_dts:
+            # What the times stand for stays: those that follow catch up by themselves.
             self.repairs.backwards += 1
-            # The raw time stays where it was: the times that follow catch up with it.
-            return self._last_raw, self._last_dts + 1
-        return raw, self._last_dts + self._slewed(step)
+            return self._last_dts + 1
+        return self._believe(raw, max(self._last_dts + 1, self._raw_dts + self._slewed(step)))
 
     def _unwrapped(self, step: int) -> int:
         for bits in _WRAP_BITS:
@@ -279,7 +285,7 @@ class _VideoTimes:
         step_ns = self.time_base.to_ns(step)
         if step_ns < -JUMP_NS:
             return True
-        lag_ns = arrived_ns - self.origin_ns - self.time_base.to_ns(self._last_dts) - step_ns
+        lag_ns = arrived_ns - self.origin_ns - self.time_base.to_ns(self._raw_dts) - step_ns
         if step_ns > JUMP_NS:
             return lag_ns < (-LEAD_NS_MAX if self._is_settled else -LAG_NS_MAX)
         return lag_ns > LAG_NS_MAX
