@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.observe import SiteView
-from cli.output import format_size
+from cli.output import WIDTH_OF_A_PIPE, format_size
 
 PLAIN_LINE_S = 10.0
 """How often a line is printed where there is no terminal."""
@@ -24,7 +24,7 @@ class LiveTable:
 
     def __init__(self, data: Path, *, interactive: bool) -> None:
         self._data = data
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, width=None if interactive else WIDTH_OF_A_PIPE)
         self._live = Live(console=self._console, refresh_per_second=2, transient=False) if interactive else None
         self._is_live = False
         self._begun = time.monotonic()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -124,7 +124,8 @@ class Outcome:
 class Watch:
     """Looks at a running site again and again, and closes the account at its end."""
 
-    def __init__(self, layout: Layout, cloud: LocalCloud, begun_ns: int) -> None:
+    def __init__(self, layout: Layout, cloud: LocalCloud, begun_ns: int, cameras: Collection[str]) -> None:
+        self._expected = sorted(cameras)
         self._layout = layout
         self._cloud = cloud
         self._begun_ns = begun_ns
@@ -163,6 +164,11 @@ class Watch:
         errors += [
             Fault(camera.id, f"is offline: {camera.cause}") for camera in view.cameras if camera.state == "offline"
         ]
+        errors += [
+            Fault(camera, "nothing was recorded of it")
+            for camera in self._expected
+            if not any(view_of.id == camera and view_of.segments for view_of in view.cameras)
+        ]
         errors += [Fault("CloudSync", refused) for refused in view.uploads_refused]
         errors += [
             Fault("catalogue", f"{found.what}: {found.where}: {found.detail}") for found in check(self._layout.data)
@@ -171,12 +177,12 @@ class Watch:
         return errors[:ERRORS_TOLD_MAX]
 
     def _logged(self) -> list[Fault]:
-        """The error lines that components have logged since the run began."""
+        """What components have logged as errors since the run began."""
         found: list[Fault] = []
         for log_file in sorted(self._layout.logs.glob(f"{PUBLISHER_PREFIX}*.log")):
             name = log_file.stem.removeprefix(PUBLISHER_PREFIX)
             lines = log_file.read_text(errors="replace").splitlines()
-            found += [Fault(name, line) for line in lines if _is_error(line) and self._is_ours(line)]
+            found += [Fault(name, line) for line in lines if _is_fault(line) and self._is_ours(line)]
         return found
 
     def _is_ours(self, line: str) -> bool:
@@ -188,5 +194,10 @@ class Watch:
         return from_datetime(at) >= self._begun_ns
 
 
-def _is_error(line: str) -> bool:
-    return '"level":"ERROR"' in line.replace(" ", "")
+def _is_fault(line: str) -> bool:
+    """Whether a log line tells of an error, or of a worker that ended by itself with one (a kill is no error of its)."""
+    plain = line.replace(" ", "")
+    if '"level":"ERROR"' in plain:
+        return True
+    crashed = '"event":"worker_ended"' in plain and '"stopping":false' in plain and '"exit_code":' in plain
+    return crashed and '"exit_code":0' not in plain

@@ -19,6 +19,7 @@ from components.shared.wire.units import WallNs, format_iso, from_datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _KILO = 1000
+WIDTH_OF_A_PIPE = 240
 
 
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,11 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], empty: str
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        # Nobody folds lines for a pipe: a row is a line there.
+        console = Console(highlight=False, width=WIDTH_OF_A_PIPE)
+    console.print(table)
 
 
 def format_size(size_bytes: float) -> str:

@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,8 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     site = Site(layout)
     table = LiveTable(arguments.data, interactive=sys.stderr.isatty())
     try:
-        cloud = bring_up(site, arguments, table.step)
-        watch = Watch(layout, cloud, time.time_ns())
+        begun_ns = time.time_ns()
+        cloud, cameras = bring_up(site, arguments, table.step)
+        watch = Watch(layout, cloud, begun_ns, cameras)
         follow(site, watch, table, stop, arguments.for_s)
         if arguments.for_s is not None:
             table.step("stopping the recorder, letting the queues drain")
@@ -119,8 +120,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
     real_cameras(arguments.camera, arguments.data)
 
 
-def bring_up(site: Site, arguments: argparse.Namespace, step: Callable[[str], None]) -> LocalCloud:
-    """Build, then start the cloud, the cameras and the core, and configure them."""
+def bring_up(
+    site: Site, arguments: argparse.Namespace, step: Callable[[str], None]
+) -> tuple[LocalCloud, Collection[str]]:
+    """Build, then start the cloud, the cameras and the core, and configure them; the cameras' names come back too."""
     step("building the components")
     built = artifacts.build(ROOT, ROOT / "greengrass-build")
     provide_packages(site.layout.data, built.packages)
@@ -146,7 +149,7 @@ def bring_up(site: Site, arguments: argparse.Namespace, step: Callable[[str], No
     site.start_core(
         built.folder, deployment(THING, stand_in, components), arguments.nucleus, arguments.drop_local_messages
     )
-    return cloud
+    return cloud, documents.keys()
 
 
 def follow(site: Site, watch: Watch, table: LiveTable, stop: threading.Event, for_s: float | None) -> None:

@@ -123,9 +123,10 @@ class Site:
         document = json.loads(deployment_file.read_text())
         document["components"].pop(component, None)
         deployment_file.write_text(json.dumps(document, indent=1))
+        pid = self.core_status().get("components", {}).get(component, {}).get("pid")
         self.core.process.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + UNDEPLOY_S_MAX
-        while component in self.core_status().get("components", {}):
+        while component in self.core_status().get("components", {}) or (pid and Path(f"/proc/{pid}").exists()):
             self.core.check()
             if time.monotonic() > deadline:
                 raise StandInError(f"core did not stop {component} within {UNDEPLOY_S_MAX:.0f} s")
