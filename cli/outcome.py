@@ -195,7 +195,7 @@ class Watch:
 
 
 def _is_fault(line: str) -> bool:
-    """Whether a log line tells of an error, or of a worker that ended by itself with one (a kill is no error of its)."""
+    """Whether a log line tells of an error, or of a worker that ended with one. A kill is no error of the worker."""
     plain = line.replace(" ", "")
     if '"level":"ERROR"' in plain:
         return True
