@@ -19,7 +19,7 @@ import shutil
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,9 @@ RUNTIME = PUBLISHER_PREFIX + "Runtime"
 RECIPE_BYTES_MAX = 16_000
 """Greengrass refuses larger recipes."""
 
+_PLACEHOLDER = re.compile(r"(?<!\$)\{[A-Za-z_][A-Za-z0-9_:/.-]*\}")
+"""What a shell expands begins with `$`."""
+_FILLED_IN_BY_A_CORE = re.compile(r"\{artifacts:path\}|\{configuration:/[A-Za-z0-9/_-]+\}")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PACKAGE_ARGUMENT = re.compile(r"--module components\.([a-z_]+)")
 _HASH_CHARS = 16
@@ -57,7 +60,7 @@ def packages_hash(root: Path) -> str:
     """The name of the Python packages that all components together need: a hash of their pins."""
     digest = hashlib.sha256()
     for package in sorted(package for package in map(package_of, recipe_files(root)) if package):
-        digest.update((root / "requirements" / f"{package.replace('_', '-')}.txt").read_bytes())
+        digest.update(_pins(root, package))
     return digest.hexdigest()[:_HASH_CHARS]
 
 
@@ -73,11 +76,36 @@ def package_of(recipe: Path) -> str | None:
 
 
 def build(root: Path, target: Path) -> Built:
-    """Build every component of `root` into `target`, which is replaced as a whole."""
-    version = project_version(root)
-    packages = packages_hash(root)
+    """Build every component of `root` into `target`, which is replaced as a whole, or not at all when Rejected."""
+    target = target.absolute()
+    _require_ours(target)
     fresh = target.with_name(target.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        built = _build_fresh(root, fresh)
+        if _content(fresh) != _content(target):
+            # A core may be running from there: what is the same is not touched.
+            shutil.rmtree(target, ignore_errors=True)
+            fresh.rename(target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return replace(built, folder=target)
+
+
+def _require_ours(target: Path) -> None:
+    """Rejected when `target` holds what no build has made: it would be lost."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise Rejected(f"{target} is not a folder: name another --target")
+    foreign = sorted({path.name for path in target.iterdir()} - {"recipes", "artifacts"})
+    if foreign:
+        raise Rejected(f"{target} holds {foreign[0]}, which no build has made: name another --target")
+
+
+def _build_fresh(root: Path, fresh: Path) -> Built:
+    version = project_version(root)
+    packages = packages_hash(root)
     (fresh / "recipes").mkdir(parents=True)
     components = {}
     for recipe in recipe_files(root):
@@ -85,6 +113,9 @@ def build(root: Path, target: Path) -> Built:
         text = recipe.read_text().replace("{COMPONENT_VERSION}", version).replace("{RUNTIME_HASH}", packages)
         text = text.replace("COMPONENT_NAME/COMPONENT_VERSION", f"{name}/{version}")
         described = check_recipe(name, text)
+        odd = [found for found in _PLACEHOLDER.findall(text) if not _FILLED_IN_BY_A_CORE.fullmatch(found)]
+        if odd:
+            raise Rejected(f"recipe {name} has the placeholder {odd[0]}, which nobody fills in")
         if name != RUNTIME:
             check_policy(name, described)
         (fresh / "recipes" / f"{name}-{version}.yaml").write_text(text)
@@ -94,13 +125,7 @@ def build(root: Path, target: Path) -> Built:
         if package is not None:
             write_artifact(root, package, folder / f"{package}.zip")
         components[name] = version
-    if _content(fresh) == _content(target):
-        # A core may be running from there: what is the same is not touched.
-        shutil.rmtree(fresh)
-    else:
-        shutil.rmtree(target, ignore_errors=True)
-        fresh.rename(target)
-    return Built(target, packages, components)
+    return Built(fresh, packages, components)
 
 
 def check_recipe(name: str, text: str) -> dict[str, Any]:
@@ -121,14 +146,21 @@ def write_artifact(root: Path, package: str, target: Path) -> None:
     sources = [root / "components" / "__init__.py"]
     for folder in ("shared", package):
         sources += (root / "components" / folder).rglob("*.py")
-    pins = root / "requirements" / f"{package.replace('_', '-')}.txt"
     if not (root / "components" / package / "__main__.py").exists():
         raise Rejected(f"component {package} has no components/{package}/__main__.py to run")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as artifact:
-        for name, content in sorted([*_modules(root, sources), ("requirements.txt", pins.read_bytes())]):
+        for name, content in sorted([*_modules(root, sources), ("requirements.txt", _pins(root, package))]):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.external_attr = 0o644 << 16
             artifact.writestr(entry, content)
+
+
+def _pins(root: Path, package: str) -> bytes:
+    path = Path("requirements", f"{package.replace('_', '-')}.txt")
+    try:
+        return (root / path).read_bytes()
+    except FileNotFoundError as error:
+        raise Rejected(f"component {package} has no {path}: make it with `./nvr pins`") from error
 
 
 def _content(folder: Path) -> dict[str, bytes]:
@@ -150,6 +182,9 @@ def _modules(root: Path, sources: list[Path]) -> Iterator[tuple[str, bytes]]:
 
 def _compiled(name: str, content: bytes) -> bytes:
     """A hash-based, unchecked .pyc (PEP 552): it stays valid whatever dates the file system shows."""
-    code = compile(content, name, "exec", dont_inherit=True)
+    try:
+        code = compile(content, name, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise Rejected(f"{name}, line {error.lineno}: {error.msg}") from error
     flags = (1).to_bytes(4, "little")
     return importlib.util.MAGIC_NUMBER + flags + importlib.util.source_hash(content) + marshal.dumps(code)

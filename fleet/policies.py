@@ -24,7 +24,8 @@ CLOUD_SPEAKERS = (topics.HEALTH_MONITOR, topics.SITE_CONFIG)
 def check_policy(name: str, recipe: Mapping[str, Any]) -> None:
     """Rejected, naming the recipe and each topic, when its policies differ from the table of topics."""
     component = name.rpartition(".")[2]
-    rules = recipe["ComponentConfiguration"]["DefaultConfiguration"].get("accessControl", {})
+    configuration = recipe.get("ComponentConfiguration", {}).get("DefaultConfiguration", {})
+    rules = configuration.get("accessControl", {})
     wanted = {
         _PUBLISH: {topic.name for topic in topics.published_by(component)},
         _SUBSCRIBE: {topic.name for topic in topics.subscribed_by(component)},
