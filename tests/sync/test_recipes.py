@@ -13,6 +13,7 @@ from cli.pins import artifact_groups
 from components.shared.errors import Rejected
 from components.shared.wire import topics
 from fleet import artifacts, policies
+from fleet.places import missing_places
 
 ROOT = Path(__file__).parents[2]
 RECIPES = {path.stem: path for path in artifacts.recipe_files(ROOT)}
@@ -27,12 +28,11 @@ def recipe(name: str) -> dict[str, Any]:
     return artifacts.check_recipe(name, RECIPES[name].read_text())
 
 
-def test_there_is_a_recipe_for_every_component() -> None:
-    """Recipes, folders and the table of topics name the same components."""
+def test_every_component_has_all_its_places() -> None:
+    """Folders, recipes, pins, import rules, pages, tests and the table of topics name the same components."""
+    missing = missing_places(ROOT, topics.COMPONENTS)
+    assert not missing, "\n".join(missing)
     assert set(RECIPES) == {*OURS, artifacts.RUNTIME}
-    packages = {artifacts.package_of(RECIPES[name]) for name in OURS}
-    folders = {path.parent.name for path in (ROOT / "components").glob("*/__main__.py")}
-    assert packages == folders
 
 
 @pytest.mark.parametrize("name", OURS)
