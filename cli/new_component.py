@@ -1,23 +1,31 @@
 """Make a new component: every place that a component has, at once.
 
-Makes the folder with its `core`, app and start, the recipe, the dependency group and its pins, the import rules, the
-page of documentation and the test folder, and names what is left to be decided: its row in the table of topics. The
-tests in `tests/sync` are red until all places agree.
+Makes the folder with its `core`, app and start, the recipe, the dependency group, the import rules, the page of
+documentation and the test folder, and names what is left: its row in the table of topics, and its pins. The tests in
+`tests/sync` are red until all places agree.
 """
 
 from __future__ import annotations
 
 import argparse
+import keyword
 import re
+import tomllib
 from pathlib import Path
 
 from cli.steps import ROOT
 from components.shared.errors import Rejected
+from components.shared.wire import topics
 from fleet.artifacts import PUBLISHER_PREFIX
+from fleet.places import group_of, missing_places, package_named
 
 HELP = "make every place of a new component"
 
+PURPOSE_CHARS_MAX = 100
+"""It is one line of a docstring and of a recipe."""
+
 _NAME = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
+_PURPOSE = re.compile(rf"""[^"\\\n]{{1,{PURPOSE_CHARS_MAX}}}""")
 _DEPENDENCIES = '["awsiotsdk>=1.31,<2", "pydantic>=2.13,<3"]'
 
 
@@ -29,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make all places, or none when one is there already."""
-    made = create(ROOT, arguments.name, arguments.purpose)
-    for path in made:
+    for path in create(ROOT, arguments.name, arguments.purpose):
         print(f"made {path}")
-    print("left to do: its topics in components/shared/wire/topics.py (COMPONENTS and the table), then `./nvr pins`;")
-    print("`./nvr check` is red until everything agrees")
+    for fault in missing_places(ROOT, topics.COMPONENTS):
+        print(f"left to do: {fault}")
+    print("topics are yours to decide, `./nvr pins` makes the pins; `./nvr check` is red until everything agrees")
     return 0
 
 
@@ -41,7 +49,11 @@ def create(root: Path, name: str, purpose: str) -> list[str]:
     """Make every place of the component under `root`; returns the paths. Rejected when the name is bad or taken."""
     if not _NAME.fullmatch(name):
         raise Rejected(f"component name {name!r} is not CamelCase, such as VideoProcessor")
-    package = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+    if not _PURPOSE.fullmatch(purpose):
+        raise Rejected(f'purpose {purpose!r}: one line of 1 to {PURPOSE_CHARS_MAX} letters without " and \\ was due')
+    package = package_named(name)
+    if keyword.iskeyword(package):
+        raise Rejected(f"component {name}: Python cannot import a folder {package}; nothing was made")
     files = {
         f"components/{package}/__init__.py": f'"""{purpose}"""\n',
         f"components/{package}/core/__init__.py": f'"""What {name} decides, on plain values."""\n',
@@ -55,6 +67,8 @@ def create(root: Path, name: str, purpose: str) -> list[str]:
     if taken:
         raise Rejected(f"component {name}: {', '.join(taken)} exists already; nothing was made")
     project = (root / "pyproject.toml").read_text()
+    if group_of(package) in tomllib.loads(project)["dependency-groups"]:
+        raise Rejected(f"component {name}: pyproject.toml has a dependency group {group_of(package)}; nothing was made")
     changed = _with_rules(_with_group(project, package), package)
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -65,20 +79,22 @@ def create(root: Path, name: str, purpose: str) -> list[str]:
 
 def _with_group(project: str, package: str) -> str:
     """pyproject.toml with the component's dependency group, before the group of the cloud."""
-    group = package.replace("_", "-")
-    text = project.replace("\ncloud = [", f"\n{group} = {_DEPENDENCIES}\ncloud = [", 1)
-    return text.replace(
-        '    { include-group = "cloud" },',
-        f'    {{ include-group = "{group}" }},\n    {{ include-group = "cloud" }},',
-        1,
-    )
+    group = group_of(package)
+    text = _inserted(project, f"\n{group} = {_DEPENDENCIES}", before="\ncloud = [")
+    return _inserted(text, f'\n    {{ include-group = "{group}" }},', before='\n    { include-group = "cloud" },')
 
 
 def _with_rules(project: str, package: str) -> str:
     """pyproject.toml with the component in the import rules, beside Capture."""
-    return project.replace('"capture | ', f'"{package} | capture | ', 1).replace(
-        '    "components.capture.core",', f'    "components.{package}.core",\n    "components.capture.core",', 1
-    )
+    text = _inserted(project, f"{package} | ", before="capture | ")
+    text = _inserted(text, f'\n    "components.{package}.core",', before='\n    "components.capture.core",')
+    return _inserted(text, f'\n    "components.{package}",', before='\n    "components.capture", ')
+
+
+def _inserted(project: str, addition: str, *, before: str) -> str:
+    if before not in project:
+        raise Rejected(f"pyproject.toml has no {before.strip()!r} to put {addition.strip()!r} before; nothing was made")
+    return project.replace(before, addition + before, 1)
 
 
 def _app(name: str) -> str:
