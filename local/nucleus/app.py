@@ -26,7 +26,7 @@ from local.nucleus.lifecycle import Lifecycle
 from local.nucleus.lifecycle_operations import LifecycleOperations
 from local.nucleus.mqtt_link import BackOff, MqttLink
 from local.nucleus.output_log import LOG_BYTES_MAX, LOGS_KEPT
-from local.nucleus.planning import Place, load_recipes, make_plans, new_token
+from local.nucleus.planning import Place, digest_artifacts, load_recipes, make_plans, new_token
 from local.nucleus.profile import Profile
 from local.nucleus.pubsub import Delivery, PubSub
 from local.nucleus.short_path import reachable
@@ -140,7 +140,8 @@ class Core:
             for name, recipe in recipes.items():
                 (self._options.root / "work" / name).mkdir(exist_ok=True)
                 await self._store.deploy(name, recipe.defaults, deployment.components[name].update, now_ms)
-            plans = make_plans(deployment, recipes, self._place(), self._store.read)
+            digests = await asyncio.to_thread(digest_artifacts, self._options.build, recipes)
+            plans = make_plans(deployment, recipes, digests, self._place(), self._store.read)
             await self._connect(deployment)
         except DeploymentError as error:
             if is_first:

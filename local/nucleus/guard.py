@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from local.nucleus.durable_file import replace_file
 from local.nucleus.process_group import kill_all
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -75,7 +76,8 @@ class Guard:
             self._process.wait()
 
     def _tell(self, line: str) -> None:
-        self._list_path.write_text("".join(f"{one}\n" for one in sorted(self._listed)))
+        content = "".join(f"{one}\n" for one in sorted(self._listed)).encode()
+        replace_file(self._list_path, content, durable=False)
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # without the guard the list in the file remains
                 self._process.stdin.write(line)

@@ -63,8 +63,17 @@ def load_recipes(build: Path, deployment: Deployment, profile: Profile) -> dict[
     return recipes
 
 
+def digest_artifacts(build: Path, recipes: Mapping[str, Recipe]) -> dict[str, str]:
+    """Return a digest of each component's artifacts; it reads them all, which takes a while."""
+    return {name: digest_of(_artifacts_of(build, recipe)) for name, recipe in recipes.items()}
+
+
 def make_plans(
-    deployment: Deployment, recipes: Mapping[str, Recipe], place: Place, read: ReadConfiguration
+    deployment: Deployment,
+    recipes: Mapping[str, Recipe],
+    digests: Mapping[str, str],
+    place: Place,
+    read: ReadConfiguration,
 ) -> dict[str, Plan]:
     """Return the plan of every component, or raise DeploymentError for a script that cannot be made."""
     fixed = {
@@ -85,8 +94,12 @@ def make_plans(
         )
         given = TOKEN_EXCHANGE in recipe.dependencies or (exchanges and place.profile.credentials_uri_for_all)
         identity = _identity(deployment, place, name, credentials=given)
-        plans[name] = _Planner(recipe, variables, identity, place).plan()
+        plans[name] = _Planner(recipe, variables, identity, place, digests[name]).plan()
     return plans
+
+
+def _artifacts_of(build: Path, recipe: Recipe) -> Path:
+    return build / "artifacts" / recipe.name / recipe.version
 
 
 def _check_dependencies(recipe: Recipe, recipes: Mapping[str, Recipe]) -> None:
@@ -132,16 +145,20 @@ class _Planner:
     variables: Variables
     identity: Identity
     place: Place
+    artifacts_digest: str
 
     def plan(self) -> Plan:
         recipe, profile = self.recipe, self.place.profile
-        source = self.place.build / "artifacts" / recipe.name / recipe.version
-        digest = digest_of(source)
         install, run = self._script("install"), self._script("run")
         run_timeout_s = run.timeout_s if run else None
         bounds_stop = run_timeout_s is not None and profile.run_timeout_bounds_stop
-        same: tuple[Json, ...] = (recipe.version, digest)
-        additions: Json = [dict(self.identity.additions), list(self.identity.path), self.identity.region]
+        same: tuple[Json, ...] = (recipe.version, self.artifacts_digest)
+        additions: Json = [
+            dict(self.identity.additions),
+            list(self.identity.path),
+            self.identity.region,
+            self.identity.thing_name,
+        ]
         return Plan(
             name=recipe.name,
             version=recipe.version,
@@ -153,8 +170,8 @@ class _Planner:
             soft=frozenset(name for name, one in recipe.dependencies.items() if not one.is_hard),
             hard=frozenset(name for name, one in recipe.dependencies.items() if one.is_hard),
             artifacts=recipe.artifacts,
-            artifacts_source=source,
-            artifacts_digest=digest,
+            artifacts_source=_artifacts_of(self.place.build, recipe),
+            artifacts_digest=self.artifacts_digest,
         )
 
     def _text(self, text: str, step: str) -> str:

@@ -140,8 +140,8 @@ def test_a_resources_list_that_is_too_long_for_lite(core: CoreProcess) -> None:
 
 def test_soft_dependencies_give_the_order(core: CoreProcess) -> None:
     """A component starts after those it depends on, whatever their names; it stays when they finish."""
-    core.component("com.example.Z", "exit 0")
     core.component(A, dependencies={"com.example.Z": "SOFT"})
+    core.component("com.example.Z", "exit 0")
     core.start()
     core.wait_for_state("com.example.Z", "FINISHED")
     assert core.of(A)["state"] == "RUNNING"

@@ -12,7 +12,7 @@ from local.nucleus.component import Plan
 from local.nucleus.configuration import KeyPath
 from local.nucleus.deployment import Deployment, DeploymentError, WantedComponent
 from local.nucleus.json_value import Json
-from local.nucleus.planning import Place, load_recipes, make_plans, new_token
+from local.nucleus.planning import Place, digest_artifacts, load_recipes, make_plans, new_token
 from local.nucleus.profile import CLASSIC, LITE, Profile
 
 A, B = "com.example.A", "com.example.B"
@@ -48,7 +48,8 @@ class Site:
 
         uri = f"http://127.0.0.1:1/{new_token(profile)}"
         place = Place(Path("/root"), self.folder, Path("/socket"), profile, lambda _: new_token(profile), uri)
-        return make_plans(self.deployment, load_recipes(self.folder, self.deployment, profile), place, read)
+        recipes = load_recipes(self.folder, self.deployment, profile)
+        return make_plans(self.deployment, recipes, digest_artifacts(self.folder, recipes), place, read)
 
     def changes(self, change: Callable[[], None]) -> tuple[bool, bool]:
         """Tell whether a change makes another install, and another run."""
@@ -96,7 +97,11 @@ def test_additions_of_the_deployment_restart_and_do_not_install(site: Site) -> N
     def change() -> None:
         site.deployment = replace(site.deployment, environment={"AWS_ENDPOINT_URL": "http://127.0.0.1:2"})
 
+    def rename() -> None:
+        site.deployment = replace(site.deployment, thing_name="another")
+
     assert site.changes(change) == (False, True)
+    assert site.changes(rename) == (False, True)
 
 
 @pytest.mark.parametrize(
