@@ -143,7 +143,6 @@ class IpcServer:
             self._check_answer(data)
         except IpcError as error:
             log.info("%s: %s is answered with %s", connection.component, name, error)
-            stream.release()
             with_message = self._profile.errors_carry_message
             await connection.send(encode(application_error(stream_id, error, with_message=with_message)))
             return

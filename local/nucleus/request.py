@@ -25,7 +25,10 @@ class Stream(Protocol):
         ...
 
     def hold(self, on_release: Callable[[], None]) -> None:
-        """Count this stream as a subscription until it ends, or raise IpcError when there are too many."""
+        """Count this stream as a subscription until it ends, or raise IpcError when there are too many.
+
+        The last step of a handler that may fail: nothing gives the place back when a later one does.
+        """
         ...
 
     def release(self) -> None:

@@ -82,6 +82,7 @@ def test_an_update_is_heard_of(speaker: Client, listener: Client) -> None:
     update(speaker, ["heard"], {"a": 1, "b": 1})
     everything = listener.subscribe_to_configuration(component=SPEAKER)
     one_key = speaker.subscribe_to_configuration("heard", "b")
+    update(listener, ["heard"], {"a": "of another component"})
     update(speaker, ["heard"], {"a": 1, "b": 2})
     update(speaker, ["heard"], {"a": 3})
     event = one_key.next().configuration_update_event

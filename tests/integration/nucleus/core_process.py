@@ -49,6 +49,7 @@ class CoreProcess:
         artifacts: dict[str, str] | None = None,
         step: dict[str, Any] | None = None,
         run_step: dict[str, Any] | None = None,
+        manifest: dict[str, Any] | None = None,
     ) -> None:
         """Write a recipe and put its component into the deployment."""
         steps: dict[str, Any] = {}
@@ -65,7 +66,7 @@ class CoreProcess:
                 other: {"VersionRequirement": "*", "DependencyType": kind}
                 for other, kind in (dependencies or {}).items()
             },
-            "Manifests": [{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": steps}],
+            "Manifests": [{"Platform": {"os": "linux", "runtime": "*"}, "Lifecycle": steps, **(manifest or {})}],
         }
         (self.build / "recipes" / f"{name}-{version}.json").write_text(json.dumps(recipe))
         for file, content in (artifacts or {}).items():

@@ -1,14 +1,16 @@
 """Deployments: installed once, changed components restarted, dependencies followed, wrong ones refused."""
 
+import datetime as dt
 import json
 import signal
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.nucleus.core_process import CoreProcess
+from tests.integration.nucleus.core_process import CoreProcess, client_of
 
 pytestmark = pytest.mark.slow
 
@@ -196,7 +198,7 @@ def test_credentials_are_only_for_those_who_ask(core: CoreProcess) -> None:
 
 
 def test_what_a_component_set_survives_a_restart_of_the_core(core: CoreProcess) -> None:
-    """Configuration that was merged by a deployment is there after a restart and wins over the recipe."""
+    """A value that a component set itself wins over recipe and deployment, after a restart too."""
     core.component(
         A,
         "echo value={configuration:/value}; exec sleep 1000000",
@@ -205,12 +207,39 @@ def test_what_a_component_set_survives_a_restart_of_the_core(core: CoreProcess) 
     )
     core.start()
     core.wait_for_log(A, "value=deployment")
+    with client_of(core, A) as client:
+        now = dt.datetime.now(dt.UTC)
+        client.ipc.update_configuration(key_path=[], timestamp=now, value_to_merge={"value": "component"})
     core.stop()
-    core.component(
-        A,
-        "echo again={configuration:/value}; exec sleep 1000000",
-        configuration={"value": "recipe"},
-        update={"merge": {"value": "deployment"}},
-    )
     core.start()
-    core.wait_for_log(A, "again=deployment")
+    core.wait_for_log(A, "value=component")
+
+
+def test_a_damaged_store_is_told(core: CoreProcess) -> None:
+    """A configuration file that cannot be read ends the start with its path, not with a traceback."""
+    core.component(A)
+    core.root.mkdir()
+    (core.root / "configuration.json").write_text('{"com.example.A": 1}')
+    core.start(ready=False)
+    code, _, errors = core.end()
+    assert code == 2
+    assert "configuration.json cannot be read" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("profile", "content"), [("lite", "nothing"), ("classic", "the program")])
+def test_zip_artifacts(tmp_path: Path, profile: str, content: str) -> None:
+    """The classic runtime unpacks a ZIP; a local deployment on Nucleus Lite leaves an empty folder."""
+    with CoreProcess(tmp_path, profile) as core:
+        core.component(
+            A,
+            "cd {artifacts:decompressedPath} && cat program/main.txt || echo nothing; exec sleep 1000000",
+            manifest={"Artifacts": [{"URI": f"s3://bucket/{A}/1.0.0/program.zip", "Unarchive": "ZIP"}]},
+        )
+        folder = core.build / "artifacts" / A / "1.0.0"
+        folder.mkdir(parents=True)
+        with zipfile.ZipFile(folder / "program.zip", "w") as archive:
+            archive.writestr("main.txt", "the program\n")
+        core.start()
+        core.wait_for_log(A, content)
+        assert (core.root / "packages" / "artifacts" / A / "1.0.0" / "program.zip").exists()
