@@ -3,8 +3,8 @@
 The writer keeps, whatever order it is called in:
 
 - A segment's row is `open` before its first byte and `closed` with all its facts; closing what is not open is Fatal.
-- The segments and gaps of a stream never overlap (the schema refuses it), so a run must begin at or after
-  `record_end_ns` of its stream, whatever the wall clock says by then.
+- The segments and gaps of a stream never overlap (the schema refuses it), and what comes next begins at or after
+  `record_end_ns` of its stream, whatever the wall clock says by then: a clock that stepped back overwrites nothing.
 - Recorded + gaps stay what they were when footage is deleted: the span of a segment that becomes garbage becomes a
   gap with the cause `policy`, joined with the one before it, so that the record stays whole and the rows few.
 - A method that start-up may repeat does nothing the second time.
@@ -21,7 +21,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.shared.catalogue import capture_rows as rows
-from components.shared.catalogue.capture_reader import SELECT_SEGMENT, CaptureReader, Filed
+from components.shared.catalogue.capture_reader import RECORD_END, SELECT_SEGMENT, CaptureReader, Filed
 from components.shared.catalogue.capture_rows import (
     GAP_CAUSES,
     GapCause,
@@ -36,10 +36,10 @@ from components.shared.catalogue.capture_rows import (
 )
 from components.shared.catalogue.capture_schema import CAPTURE
 from components.shared.catalogue.database import READ_ROWS_MAX, Do, open_for_writing
-from components.shared.errors import Fatal
+from components.shared.errors import Fatal, Transient
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_metadata import SegmentFacts
-from components.shared.wire.units import Span, WallNs
+from components.shared.wire.units import NS_PER_S, Span, WallNs
 
 __all__ = [
     "GAP_CAUSES",
@@ -128,10 +128,20 @@ class CaptureWriter(CaptureReader):
             do(sql, run)
 
     def open_segment(self, row: SegmentRow) -> None:
-        """The row of a segment whose file is about to be made; its run and volume must be known. See `open_row`."""
+        """The row of a segment whose file is about to be made; its run and volume must be known. See `open_row`.
+
+        Transient when it would begin before `record_end_ns`: the wall clock stepped back, and will come there again.
+        """
         rows.check_open(row)
         with self._database.transaction(_step(row, "open segment")) as do:
-            _insert_segment(do, row)
+            known = do("SELECT segment FROM segment WHERE camera = ? AND stream = ? AND state = 'open'", *_stream(row))
+            if known:
+                raise Fatal(f"camera {row.camera}, segment {row.segment}: {known[0][0]} is still open")
+            end_ns = do(RECORD_END, *_stream(row))[0][0]
+            if end_ns is not None and end_ns > row.start_ns:
+                behind = f"{(end_ns - row.start_ns) / NS_PER_S:.3f} s before the record of its stream ends"
+                raise Transient(f"camera {row.camera}, segment {row.segment} begins {behind}: a clock stepped back")
+            _insert_open(do, row)
 
     def close_segment(
         self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False
@@ -148,20 +158,13 @@ class CaptureWriter(CaptureReader):
         """
         rows.check_open(row)
         rows.check_run(run)
+        rows.check_facts(row, facts, part_sha256s)
         with self._database.transaction(_step(row, "adopt segment")) as do:
             _insert_run(do, run)
-            if not do("SELECT 1 FROM segment WHERE segment = ?", row.segment):
-                do(
-                    "DELETE FROM garbage WHERE segment = ? OR (volume = ? AND path = ?)",
-                    row.segment,
-                    row.volume,
-                    row.path,
-                )
-                _make_room(do, row.camera, row.stream, Span(facts.start_ns, facts.end_ns))
-                _insert_segment(do, row)
-            else:
-                _make_room(do, row.camera, row.stream, Span(facts.start_ns, facts.end_ns))
-            return _close(do, row.segment, facts, part_sha256s, adopted=True)
+            _make_room(do, row.camera, row.stream, Span(facts.start_ns, facts.end_ns))
+            if do("SELECT 1 FROM segment WHERE segment = ?", row.segment):
+                return _close(do, row.segment, facts, part_sha256s, adopted=True)
+            return _insert_closed(do, row, facts, part_sha256s)
 
     def discard_segment(self, segment: str) -> None:
         """Forgets an open segment in whose file nothing was written; Fatal for a closed one."""
@@ -172,7 +175,7 @@ class CaptureWriter(CaptureReader):
             do("DELETE FROM segment WHERE segment = ?", segment)
 
     def begin_gap(self, camera: str, stream: StreamName, start_ns: WallNs, cause: str, detail: str = "") -> None:
-        """From `start_ns` on nothing is recorded, for this cause.
+        """From `start_ns` on, but not before the record ends, nothing is recorded for this cause.
 
         While a gap is open, the same cause changes nothing and another one ends it here and begins anew.
         """
@@ -242,13 +245,39 @@ def _insert_run(do: Do, row: RunRow) -> None:
     do(f"INSERT OR IGNORE INTO run ({rows.RUN_COLUMNS}) VALUES ({_marks(13)})", *rows.run_values(row))
 
 
-def _insert_segment(do: Do, row: SegmentRow) -> None:
+def _stream(row: SegmentRow) -> tuple[str, StreamName]:
+    return row.camera, row.stream
+
+
+def _check_known(do: Do, row: SegmentRow) -> None:
     for table, value in (("volume", row.volume), ("run", row.run)):
         if not do(f"SELECT 1 FROM {table} WHERE {table} = ?", value):
             raise Fatal(f"camera {row.camera}, segment {row.segment}: its {table} {value!r} is not in the catalogue")
+
+
+def _insert_open(do: Do, row: SegmentRow) -> None:
+    _check_known(do, row)
     columns = "segment, camera, stream, run, volume, path, state, start_ns"
     values = (row.segment, row.camera, row.stream, row.run, row.volume, row.path, "open", row.start_ns)
     do(f"INSERT INTO segment ({columns}) VALUES ({_marks(8)})", *values)
+
+
+def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int:
+    """A closed row at once: while its stream is recorded, another of its segments is open."""
+    _check_known(do, row)
+    sequence = _next_sequence(do)
+    do(
+        f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({_marks(23)})",
+        *(row.segment, row.camera, row.stream, row.run, row.volume, row.path, "closed", row.start_ns),
+        *(facts.end_ns, sequence),
+        *rows.facts_values(facts, part_sha256s),
+        1,
+    )
+    return sequence
+
+
+def _next_sequence(do: Do) -> int:
+    return int(do("UPDATE counter SET value = value + 1 WHERE name = 'sequence' RETURNING value")[0][0])
 
 
 def _close(do: Do, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool) -> int:
@@ -259,7 +288,7 @@ def _close(do: Do, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str
     if row.state != "open":
         raise Fatal(f"camera {row.camera}, segment {segment} is {row.state} already: it cannot be closed")
     rows.check_facts(row, facts, part_sha256s)
-    sequence = int(do("UPDATE counter SET value = value + 1 WHERE name = 'sequence' RETURNING value")[0][0])
+    sequence = _next_sequence(do)
     do(
         "UPDATE segment SET state = 'closed', end_ns = ?, sequence = ?, adopted = ?, codec = ?, width = ?, height = ?, "
         "frames = ?, size_bytes = ?, sha256 = ?, part_sha256s = ?, time_base_numerator = ?, "
@@ -300,8 +329,10 @@ def _begin_gap(do: Do, camera: str, stream: StreamName, start_ns: WallNs, cause:
     gap = _open_gap(do, camera, stream)
     if gap is not None and gap.cause == cause:
         return
-    _end_gap(do, camera, stream, start_ns)
-    _insert_gap(do, GapRow(camera, stream, start_ns, None, cause, detail))
+    end_ns = do(RECORD_END, camera, stream)[0][0]
+    begin_ns = start_ns if end_ns is None else max(start_ns, end_ns)
+    _end_gap(do, camera, stream, begin_ns)
+    _insert_gap(do, GapRow(camera, stream, begin_ns, None, cause, detail))
 
 
 def _end_gap(do: Do, camera: str, stream: StreamName, end_ns: WallNs) -> bool:

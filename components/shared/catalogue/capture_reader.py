@@ -27,6 +27,13 @@ from components.shared.wire.object_keys import StreamName
 from components.shared.wire.units import WallNs
 
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
+RECORD_END = (
+    "SELECT max(end) FROM (SELECT * FROM (SELECT coalesce(end_ns, start_ns) AS end FROM segment "
+    "WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1) UNION ALL SELECT * FROM "
+    "(SELECT coalesce(end_ns, start_ns) FROM gap WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1))"
+)
+"""Where the record of a camera's stream ends, NULL without one; of what is open only the start is known."""
+
 _BEFORE_ALL = -9_223_372_036_854_775_808
 """The smallest integer of SQLite: every row comes after it."""
 
@@ -214,14 +221,8 @@ class CaptureReader:
 
     def record_end_ns(self, camera: str, stream: StreamName) -> WallNs | None:
         """Where the record of a stream ends: what comes next starts here or later. None when there is no record."""
-        ends: list[int] = []
-        for table in ("segment", "gap"):
-            sql = (
-                f"SELECT coalesce(end_ns, start_ns) FROM {table} "
-                f"WHERE camera = ? AND stream = ? ORDER BY start_ns DESC LIMIT 1"
-            )
-            ends.extend(row[0] for row in self._database.read(sql, camera, stream))
-        return WallNs(max(ends)) if ends else None
+        found = self._database.read(RECORD_END, camera, stream)[0][0]
+        return None if found is None else WallNs(found)
 
     def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
         """When the newest segment of a stream on a volume starts, closed or open."""

@@ -5,8 +5,9 @@ without it. Closed vocabularies that can never grow (`main`/`sub`, `open`/`close
 (states, causes, reasons) are checked by the writer, because SQLite cannot change a CHECK.
 
 Kept by the schema itself, whoever writes: a segment is open without facts or closed with all of them; one open
-segment and one open gap per stream; the segments and gaps of a stream never overlap. An open segment or gap has no
-end yet and counts as its first nanosecond against what begins beside it; when it is closed the whole span counts.
+segment and one open gap per stream; the segments and gaps of a stream never overlap. What is open has no
+end yet and must begin where the record ends or later; an open segment and an open gap do not count against each
+other, since a recorder goes from one to the other in two transactions. When either is closed its whole span counts.
 """
 # ruff: noqa: S608 - statements are put together from constants of this module
 
@@ -28,9 +29,11 @@ def _reaches(table: str, key: str, new_end: str, open_end: str) -> str:
     )
 
 
-_NEW_END = "coalesce(NEW.end_ns, NEW.start_ns + 1)"
+_NEW_END = f"coalesce(NEW.end_ns, {_FOREVER})"
 _OTHER_SEGMENT = "AND segment <> NEW.segment"
 _OTHER_GAP = "AND gap <> NEW.gap"
+_COUNTING_SEGMENT = "AND (state = 'closed' OR NEW.end_ns IS NOT NULL)"
+_COUNTING_GAP = "AND (end_ns IS NOT NULL OR NEW.end_ns IS NOT NULL)"
 
 
 def _guard(name: str, when: str, condition: str, message: str) -> str:
@@ -141,37 +144,25 @@ _VERSION_1 = (
     """,
     "CREATE TABLE counter (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT",
     "INSERT INTO counter (name, value) VALUES ('sequence', 0), ('full_scan_due', 1)",
-    _guard(
-        "segment_over_segment",
-        "BEFORE INSERT ON segment",
-        _reaches("segment", _OTHER_SEGMENT, _NEW_END, str(_FOREVER)),
-        "it overlaps another segment of the stream",
-    ),
-    _guard(
-        "segment_over_gap",
-        "BEFORE INSERT ON segment",
-        f"(NEW.state = 'closed' AND {_reaches('gap', '', _NEW_END, str(_FOREVER))}) "
-        f"OR {_reaches('gap', 'AND end_ns IS NOT NULL', _NEW_END, 'end_ns')}",
-        "it overlaps a gap of the stream",
-    ),
-    _guard(
-        "closed_segment_over_segment",
-        "BEFORE UPDATE OF start_ns, end_ns, state ON segment",
-        _reaches("segment", _OTHER_SEGMENT, _NEW_END, str(_FOREVER)),
-        "it overlaps another segment of the stream",
-    ),
-    _guard(
-        "closed_segment_over_gap",
-        "BEFORE UPDATE OF start_ns, end_ns, state ON segment",
-        _reaches("gap", "", _NEW_END, str(_FOREVER)),
-        "it overlaps a gap of the stream",
+    *(
+        _guard(
+            f"segment_over_{other}_{verb}",
+            f"BEFORE {verb} ON segment",
+            condition,
+            f"it overlaps {article} of the stream",
+        )
+        for verb in ("INSERT", "UPDATE")
+        for other, article, condition in (
+            ("segment", "another segment", _reaches("segment", _OTHER_SEGMENT, _NEW_END, str(_FOREVER))),
+            ("gap", "a gap", _reaches("gap", _COUNTING_GAP, _NEW_END, str(_FOREVER))),
+        )
     ),
     *(
         _guard(f"gap_over_{other}_{verb}", f"BEFORE {verb} ON gap", condition, f"it overlaps {article} of the stream")
         for verb in ("INSERT", "UPDATE")
         for other, article, condition in (
             ("gap", "another gap", _reaches("gap", _OTHER_GAP, _NEW_END, str(_FOREVER))),
-            ("segment", "a segment", _reaches("segment", "", _NEW_END, "start_ns + 1")),
+            ("segment", "a segment", _reaches("segment", _COUNTING_SEGMENT, _NEW_END, "start_ns + 1")),
         )
     ),
 )

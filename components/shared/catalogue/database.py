@@ -148,8 +148,11 @@ class Database:
                 self._lock_fd = None
 
     def _ready(self) -> sqlite3.Connection:
-        """The connection; a reader whose file was replaced under it (a reset) opens the new one."""
-        if self._lock_fd is None and self._connection is not None and self._inode != _inode(self._path):
+        """The connection. A reader whose file was replaced under it (a reset) opens the new one; its writer stops."""
+        if self._connection is not None and self._inode != _inode(self._path):
+            # SQLite does not notice in WAL mode: it would go on writing into a file that has no name.
+            if self._lock_fd is not None:
+                raise Fatal(f"catalogue {self._path.name} was moved or deleted under its writer")
             self._connection.close()
             self._connection = None
         if self._connection is None:
@@ -162,7 +165,8 @@ class Database:
             except BaseException:
                 connection.close()
                 raise
-            self._connection, self._inode = connection, inode
+            # Taken before a reader connects, lest it miss a file that is replaced meanwhile; a writer may make its own.
+            self._connection, self._inode = connection, inode if self._lock_fd is None else _inode(self._path)
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -288,9 +292,6 @@ def _take_lock(path: Path, name: str) -> int:
 def _meaning(where: str, error: sqlite3.Error, writing: bool) -> NvrError:
     code = getattr(error, "sqlite_errorcode", None)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    # The file was moved away under its writer: what it writes is lost, so it must not go on.
-    if code == sqlite3.SQLITE_READONLY_DBMOVED:
-        return Fatal(f"{where}: the file was moved or deleted while it was open ({name})")
     # The low byte is the primary code, the rest says more about it. A damaged file is its owner's to mend: a reader
     # waits, as for a file that is not there yet.
     passing = _TRANSIENT if writing else _TRANSIENT | _DAMAGED

@@ -333,6 +333,15 @@ def test_adopting_goes_on_beside_recording(archive: Archive) -> None:
     assert [row.segment for row in archive.writer.segments()] == [kept.segment]
 
 
+def test_a_stray_is_adopted_while_its_stream_is_recorded(archive: Archive) -> None:
+    """An open segment of the same stream, and an open gap after the stray, are no obstacle."""
+    early = stray(archive, at(0))
+    strays, _ = find_strays(archive.writer)
+    recording = archive.open(at(100))
+    assert told(adopt_strays(archive.writer, strays)) == [("adopted", early.path)]
+    assert [row.segment for row in archive.writer.segments()] == [early.segment, recording.segment]
+
+
 def test_a_recorder_settles_its_own_stream(archive: Archive) -> None:
     """After an attempt that broke off, a stream's open segment is settled and the others' are let be."""
     mine, other = archive.open(at(0)), archive.open(at(0), camera="cam-2")
