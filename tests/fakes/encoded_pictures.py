@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from components.capture.core.packets import VideoCodec
 
@@ -89,3 +92,26 @@ def probe_size(codec: VideoCodec, payload: bytes) -> tuple[int, int]:
     assert isinstance(decoder, VideoCodecContext)
     frames = [*decoder.decode(av.Packet(payload)), *decoder.decode(None)]
     return frames[0].width, frames[0].height
+
+
+def write_jpeg_film(path: Path) -> None:
+    """A Matroska file whose video is Motion JPEG."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", 15)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuvj420p"
+        container.mux(stream.encode(VideoFrame(64, 64, "yuvj420p")))
+        container.mux(stream.encode(None))
+
+
+def write_sound(path: Path) -> None:
+    """A Matroska file with audio and no video."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", 16_000)
+        assert isinstance(stream, AudioStream)
+        frame = AudioFrame(format="fltp", layout="stereo", samples=1024)
+        frame.sample_rate = 16_000
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))

@@ -1,0 +1,226 @@
+"""What every source of packets promises, on libav over RTSP and on the fake."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av.logging
+import pytest
+
+from components.capture.core.packets import EncodedPacket
+from components.capture.packet_source import PacketSource, SourceFailed, SourceRefused, SourceRequest
+from components.capture.picture_check import is_whole
+from components.shared.runtime.secrets import Secret
+from tests.contract.packet_source.conftest import PASSWORD, Studio
+from tests.fakes.encoded_pictures import write_jpeg_film, write_sound
+
+pytestmark = pytest.mark.slow
+
+
+def take(source: PacketSource, count: int) -> list[EncodedPacket]:
+    return list(itertools.islice(source.packets(), count))
+
+
+def chain_of(error: BaseException) -> str:
+    """An error's text and those of all it was made from: what a traceback would show."""
+    texts = []
+    following: BaseException | None = error
+    while following is not None:
+        texts.append(repr(following))
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+    return " ".join(texts)
+
+
+def test_parameters_are_known_once_open(studio: Studio) -> None:
+    """An open source tells codec, time base and size of its video, and the kind of its audio."""
+    source = studio.open(studio.request)
+    video, audio = source.parameters.video, source.parameters.audio
+    source.close()
+    assert (video.codec, video.time_base.denominator) == ("h264", 90_000)
+    assert video.width > 0
+    assert video.height > 0
+    assert audio is not None
+    assert (audio.codec, audio.sample_rate, audio.channels) == ("aac", 16_000, 1)
+    assert audio.extradata
+    assert not source.parameters.audio_dropped
+
+
+def test_packets_are_whole_access_units(studio: Studio) -> None:
+    """Video packets are whole pictures with start codes, keyframes marked and decodable; payloads are never empty."""
+    source = studio.open(studio.request)
+    studio.play()
+    packets = take(source, 40)
+    source.close()
+    pictures = [packet for packet in packets if packet.kind == "video"]
+    assert len(pictures) > 10
+    assert all(packet.payload for packet in packets)
+    assert all(packet.payload.startswith((b"\0\0\0\1", b"\0\0\1")) for packet in pictures)
+    keyframes = [packet for packet in pictures if packet.is_keyframe]
+    assert 1 < len(keyframes) < len(pictures)
+    assert all(is_whole(source.parameters.video, packet.payload, True) for packet in keyframes)
+
+
+def test_times_are_the_senders_and_arrivals_are_ours(studio: Studio) -> None:
+    """Decode times advance by a picture; arrivals never run backwards."""
+    source = studio.open(studio.request)
+    studio.play()
+    packets = take(source, 40)
+    source.close()
+    pictures = [packet for packet in packets if packet.kind == "video"]
+    times = [packet.dts for packet in pictures[1:]]  # libav gives the first none
+    assert {
+        after - before for before, after in itertools.pairwise(times) if before is not None and after is not None
+    } == {6_000}
+    arrivals = [packet.arrived_ns for packet in packets]
+    assert arrivals == sorted(arrivals)
+
+
+def test_audio_only_when_wanted(studio: Studio) -> None:
+    """Without a wish for audio there are no audio parameters and no audio packets."""
+    source = studio.open(replace(studio.request, wants_audio=False))
+    studio.play()
+    packets = take(source, 20)
+    source.close()
+    assert source.parameters.audio is None
+    assert {packet.kind for packet in packets} == {"video"}
+
+
+def test_audio_comes_with_video(studio: Studio) -> None:
+    """With audio, both kinds come."""
+    source = studio.open(studio.request)
+    studio.play()
+    packets = take(source, 50)
+    source.close()
+    assert {packet.kind for packet in packets} == {"video", "audio"}
+
+
+def test_an_orderly_end_ends_the_packets(studio: Studio) -> None:
+    """When the camera ends the stream, the packets end without an error."""
+    source = studio.open(studio.request)
+    studio.play()
+    received = 0
+    for _packet in source.packets():
+        received += 1
+        if received == 10:
+            studio.end()
+    source.close()
+    assert received >= 10
+
+
+def test_a_stall_is_told(studio: Studio) -> None:
+    """When nothing comes for too long, SourceFailed says so and names the camera."""
+    source = studio.open(studio.request)
+    studio.stall()
+    with pytest.raises(SourceFailed, match="cam-1") as failure:
+        take(source, 10_000)
+    source.close()
+    assert failure.value.cause == "frozen"
+
+
+def test_a_broken_connection_ends_reading(studio: Studio) -> None:
+    """When the connection breaks, reading ends: with SourceFailed, or as at an end when the network hid the break."""
+    source = studio.open(studio.request)
+    studio.play()
+    studio.break_off()
+    try:
+        take(source, 10_000)
+    except SourceFailed as error:
+        assert error.cause in {"unreachable", "frozen"}
+        assert "cam-1" in str(error)
+    source.close()
+
+
+@pytest.mark.parametrize("login", [f"viewer:{PASSWORD}x", "viewer:", "other:" + PASSWORD])
+def test_a_wrong_password_is_told_and_not_shown(studio: Studio, login: str) -> None:
+    """A wrong user or password is SourceRefused, with cause authentication and no password in it or behind it."""
+    with pytest.raises(SourceRefused, match="refuses the user or password") as failure:
+        studio.open(replace(studio.request, login=Secret(login)))
+    assert failure.value.cause == "authentication"
+    assert "cam-1" in str(failure.value)
+    assert PASSWORD not in chain_of(failure.value)
+    assert login.partition(":")[2] not in chain_of(failure.value) or login == "viewer:"
+
+
+def test_no_such_stream(studio: Studio) -> None:
+    """A stream that the camera does not have is told with its path."""
+    url = studio.request.url.replace("/cam-1", "/nope")
+    with pytest.raises(SourceFailed, match="no stream /nope") as failure:
+        studio.open(replace(studio.request, url=url))
+    assert failure.value.cause == "unreachable"
+
+
+def test_closing_twice(studio: Studio) -> None:
+    """A source may be closed twice."""
+    source = studio.open(studio.request)
+    source.close()
+    source.close()
+
+
+def test_no_password_given(libav: Studio) -> None:
+    """A camera that asks for a password when there is none says what to do."""
+    with pytest.raises(SourceRefused, match="names no secret") as failure:
+        libav.open(replace(libav.request, login=None, secret=None))
+    assert failure.value.cause == "authentication"
+
+
+def test_unreachable_port(libav: Studio) -> None:
+    """A port where nobody listens is told with its place, and without the password."""
+    url = "rtsp://127.0.0.1:1/cam-1"
+    with pytest.raises(SourceFailed, match=r"127\.0\.0\.1:1 refuses the connection") as failure:
+        libav.open(replace(libav.request, url=url))
+    assert failure.value.cause == "unreachable"
+    assert PASSWORD not in chain_of(failure.value)
+
+
+def test_unknown_host(libav: Studio) -> None:
+    """A host that nobody knows cannot be reached."""
+    with pytest.raises(SourceFailed, match=r"no-such-host\.invalid") as failure:
+        libav.open(replace(libav.request, url="rtsp://no-such-host.invalid/x"))
+    assert failure.value.cause == "unreachable"
+    assert PASSWORD not in chain_of(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "text"), [("silent", "does not answer within 2 s"), ("refuse", "refuses to send now")]
+)
+def test_a_camera_that_does_not_play(libav: Studio, fault: str, text: str) -> None:
+    """A camera that is silent, or has no place for one more, is told apart."""
+    libav.cameras.control.set_fault("cam-1", fault)  # type: ignore[attr-defined]
+    with pytest.raises(SourceFailed, match=text):
+        libav.open(libav.request)
+
+
+def test_sender_clock(libav: Studio) -> None:
+    """Sender reports give each packet the camera's own wall clock."""
+    source = libav.open(libav.request)
+    packets = [packet for packet in take(source, 40) if packet.kind == "video"]
+    source.close()
+    walls = [packet.sender_wall_ns for packet in packets if packet.sender_wall_ns is not None]
+    assert len(walls) == len(packets)
+    steps = [after - before for before, after in itertools.pairwise(walls)]
+    assert all(abs(step - 66_666_000) < 2_000_000 for step in steps)
+
+
+def test_lost_network_packets_are_counted(libav: Studio) -> None:
+    """What libav's log says of network packets that are missing is counted."""
+    source = libav.open(libav.request)
+    packets = source.packets()
+    next(packets)
+    av.logging.log(av.logging.WARNING, "rtsp", "RTP: missed 3 packets")
+    av.logging.log(av.logging.WARNING, "rtsp", "max delay reached. need to consume packet")
+    next(packets)
+    av.logging.log(av.logging.WARNING, "rtsp", "RTP: missed 12 packets")
+    next(packets)
+    source.close()
+    assert source.packets_missed == 15
+
+
+@pytest.mark.parametrize(("write", "text"), [(write_jpeg_film, "sends mjpeg video"), (write_sound, "offers no video")])
+def test_what_is_no_recordable_video(libav: Studio, tmp_path: Path, write: Callable[[Path], None], text: str) -> None:
+    """Video of another kind, or none at all, is refused with the reason, once and for all."""
+    path = tmp_path / "other.mkv"
+    write(path)
+    with pytest.raises(SourceRefused, match=text) as failure:
+        libav.open(SourceRequest("cam-1", str(path)))
+    assert failure.value.cause == "undecodable"
