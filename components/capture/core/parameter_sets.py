@@ -74,11 +74,6 @@ def nal_units(access_unit: bytes) -> Iterator[bytes]:
         start = end
 
 
-def has_start_code(access_unit: bytes) -> bool:
-    """Whether it holds any NAL unit at all."""
-    return any(True for _unit in nal_units(access_unit))
-
-
 def picture_size(codec: VideoCodec, sequence_set: bytes) -> tuple[int, int] | None:
     """Width and height in pixels that a sequence parameter set says; None when it cannot be read."""
     try:

@@ -220,7 +220,7 @@ def test_pictures_that_libav_drops_are_noticed(tmp_path: Path) -> None:
     """What libav drops without a word is known, because what is in the file is counted, not what was given."""
     good = timed(pictures("h264", 1))
     empty = [
-        TimedPacket(video_packet(n, payload=b"no start code"), FIRST + n * STEP, FIRST + n * STEP, STEP)
+        TimedPacket(video_packet(n, None, None, True, payload=b"no NAL unit"), FIRST + n * STEP, FIRST + n * STEP, STEP)
         for n in range(1, 5)
     ]
     file = RecordedFile(tmp_path / "a.mp4", "segment")
