@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from components.capture.camera_worker import CameraPlan, CameraWorker
@@ -31,14 +32,22 @@ VOLUME = "main"
 STREAM: StreamName = "main"
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What was put together: the tasks, and the catalogue that they write, which ends with the process."""
+
+    tasks: tuple[Task, ...]
+    catalogue: CaptureWriter
+
+
 def build(context: Context) -> Sequence[Task]:
     """The component's tasks; Transient while its catalogue or disk cannot be used."""
-    return build_with(context, open_libav(context.clock))
+    return put_together(context, open_libav(context.clock)).tasks
 
 
-def build_with(
+def put_together(
     context: Context, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
-) -> Sequence[Task]:
+) -> Parts:
     """The same with another source of packets, another reserve of disk, other limits."""
     clock, log, stop = context.clock, context.log, context.stop
     started_ns = clock.wall_ns()
@@ -72,12 +81,13 @@ def build_with(
     def adopt() -> None:
         _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
 
-    return (
+    tasks = (
         Task("cameras", lambda: cameras.run(stop)),
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(stop)),
         Task("strays", adopt),
     )
+    return Parts(tasks, catalogue)
 
 
 def media_folder(data: Path) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.capture.app import build_with
+from components.capture.app import Parts, put_together
 from components.capture.core.coverage import Coverage, cover
 from components.capture.core.room import Room
 from components.capture.packet_source import OpenSource
@@ -21,8 +22,9 @@ from components.shared.runtime.secrets import Secret, write_secret
 from components.shared.runtime.status import StatusBoard
 from components.shared.wire.site_config import camera_shadow
 from components.shared.wire.topics import CAPTURE
-from components.shared.wire.units import Span, WallNs
+from components.shared.wire.units import NS_PER_MS, Span, WallNs
 from tests.fakes.bus import FakeBroker, FakeBus
+from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
 from tests.fakes.waiting import eventually
 
@@ -96,11 +98,22 @@ class CaptureBox:
             config=ConfigWatcher(self.data, self.clock),
             settings={},
         )
-        running = RunningCapture(build_with(context, open_source, room, limits), stop)
+        running = RunningCapture(put_together(context, open_source, room, limits), stop, self.clock)
         try:
             yield running
         finally:
             running.end()
+
+    @contextmanager
+    def holding_catalogue(self) -> Iterator[None]:
+        """Capture's catalogue cannot be written while this lasts, as on a disk that stands still."""
+        holder = sqlite3.connect(self.data / "catalogue" / "capture.db", isolation_level=None)
+        try:
+            holder.execute("BEGIN IMMEDIATE")
+            yield
+            holder.execute("ROLLBACK")
+        finally:
+            holder.close()
 
     @property
     def rows(self) -> CaptureReader:
@@ -165,10 +178,12 @@ class CaptureBox:
 class RunningCapture:
     """The tasks, each in a thread, as `run_component` has them."""
 
-    def __init__(self, tasks: Sequence[Task], stop: threading.Event) -> None:
+    def __init__(self, parts: Parts, stop: threading.Event, clock: Clock) -> None:
         self.stop = stop
         self.failures: list[BaseException] = []
-        self._threads = [threading.Thread(target=self._guard, args=(task,), name=task.name) for task in tasks]
+        self._catalogue = parts.catalogue
+        self._clock = clock
+        self._threads = [threading.Thread(target=self._guard, args=(task,), name=task.name) for task in parts.tasks]
         for thread in self._threads:
             thread.start()
 
@@ -182,8 +197,12 @@ class RunningCapture:
     def end(self) -> None:
         """Stop; raises what a task failed with."""
         self.stop.set()
-        for thread in self._threads:
-            thread.join(JOIN_S)
-            assert not thread.is_alive(), f"task {thread.name} did not end"
+        eventually(self._has_ended, JOIN_S, "all tasks end")
+        self._catalogue.close()
         if self.failures:
             raise self.failures[0]
+
+    def _has_ended(self) -> bool:
+        if isinstance(self._clock, FakeClock):
+            self._clock.advance(NS_PER_MS)
+        return not any(thread.is_alive() for thread in self._threads)
