@@ -44,6 +44,7 @@ class CaptureBox:
         self._version = 0
         self._cameras: set[str] = set()
         self._reader: CaptureReader | None = None
+        self._read_inode = 0
 
     def set_camera(self, camera: str, url: str, secret: str | None = None, **fields: object) -> None:
         """Put a camera's document and the site's in force. Fields of the source: `transport`; of the camera: others."""
@@ -118,8 +119,11 @@ class CaptureBox:
     @property
     def rows(self) -> CaptureReader:
         """The catalogue, as others read it."""
-        if self._reader is None:
+        path = self.data / "catalogue" / "capture.db"
+        inode = path.stat().st_ino if path.exists() else 0
+        if self._reader is None or inode != self._read_inode:
             self._reader = CaptureReader.open(self.data)
+            self._read_inode = inode
         return self._reader
 
     def segments(self, camera: str) -> list[SegmentRow]:
@@ -129,6 +133,10 @@ class CaptureBox:
     def files(self, camera: str) -> list[Path]:
         """Their files, in order."""
         return [self.rows.file_path(row) for row in self.segments(camera)]
+
+    def files_on_disk(self, camera: str) -> list[Path]:
+        """The camera's segment files that are there, rows or not."""
+        return sorted((self.data / "media" / "main" / camera).rglob("*.mp4"))
 
     def gaps(self, camera: str) -> list[GapRow]:
         """The gaps of a camera, in order."""
