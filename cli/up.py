@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--camera-size", default="1280x720", metavar="WxH", help="picture of the stand-in cameras")
     parser.add_argument("--camera-fps", type=int, default=15, metavar="FPS", help="frame rate of the stand-in cameras")
     parser.add_argument("--camera-bitrate", type=int, default=1_000_000, metavar="BITS", help="bits per second")
+    parser.add_argument("--camera-loop", type=float, default=20.0, metavar="SECONDS", help="length of their scene")
     parser.add_argument("--segment-seconds", type=int, metavar="S", help=f"1 to {SEGMENT_S_MAX} (default: 180)")
     parser.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="stop by itself after that time")
     parser.add_argument("--nucleus", choices=("lite", "classic"), default="lite", help="which core it behaves like")
@@ -184,6 +185,7 @@ def stand_in_specs(count: int, arguments: argparse.Namespace) -> list[dict[str, 
             "height": height,
             "fps": arguments.camera_fps,
             "bitrate": arguments.camera_bitrate,
+            "loop_s": arguments.camera_loop,
             "audio": ("none", "none", "aac", "pcma")[(number - 1) % 4],
         }
         for number in range(1, count + 1)
