@@ -6,7 +6,8 @@
     ./nvr up --for 60 --json out.json            stop by itself, tell what came of it
 
 Everything is kept in --data between runs. With --for it stops after that time plus what the queues need to drain (at
-most 30 s); exit 0 only when every closed segment is uploaded and indexed and nothing went wrong.
+most 30 s); exit 0 only when every closed segment is uploaded and indexed and nothing went wrong. SIGUSR1 ends the time
+of --for early.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,16 +83,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fresh and layout.data.exists():
         forget(layout)
     stop = threading.Event()
+    over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: over.set())
     site = Site(layout)
     table = LiveTable(arguments.data, interactive=sys.stderr.isatty())
     try:
         begun_ns = time.time_ns()
         cloud, cameras = bring_up(site, arguments, table.step)
         watch = Watch(layout, cloud, begun_ns, cameras)
-        follow(site, watch, table, stop, arguments.for_s)
-        if arguments.for_s is not None:
+        follow(site, watch, table, (stop, over), arguments.for_s)
+        if not stop.is_set():
             table.step("stopping the recorder, letting the queues drain")
             # What it closes last is still to be uploaded and indexed: the others stay until that is done.
             site.undeploy(artifacts.PUBLISHER_PREFIX + CAPTURE)
@@ -153,15 +156,14 @@ def bring_up(
     return cloud, documents.keys()
 
 
-def follow(site: Site, watch: Watch, table: LiveTable, stop: threading.Event, for_s: float | None) -> None:
-    """Show what happens until told to stop, or until the time is over."""
+def follow(site: Site, watch: Watch, table: LiveTable, ends: Sequence[threading.Event], for_s: float | None) -> None:
+    """Show what happens until told to end, or until the time is over."""
     begun = time.monotonic()
-    while not stop.wait(LOOK_S):
+    while not any(end.is_set() for end in ends) and (for_s is None or time.monotonic() - begun < for_s):
         site.check()
         view = watch.look()
         table.show(view, watch.indexed)
-        if for_s is not None and time.monotonic() - begun >= for_s:
-            return
+        ends[0].wait(LOOK_S)
 
 
 def provide_packages(data: Path, packages: str) -> None:

@@ -18,11 +18,14 @@ from lab.show import Limit, Show, Shown
 
 COMPONENTS = ("Capture", "VideoProcessor", "CloudSync", "HealthMonitor", "SiteConfig")
 CAMERAS = 2
-KILLS, QUICK_KILLS = 20, 2
+KILLS, QUICK_KILLS = 20, 1
 PAUSE_S = (0.5, 5.0)
 """Between two kills of one component: now and then before its start-up is over, mostly in the middle of work."""
 
 BACK_S_MAX = 30.0
+SPAN_S_MAX = 900.0
+"""The site is ended when the killing is over; this is only for the case that nobody ends it."""
+
 SEED = 20_251_020
 STEP_S = 0.25
 
@@ -40,15 +43,12 @@ def run(quick: bool, work: Path, say: Callable[[str], None]) -> Shown:
     """Kill, wait for everybody to be back, let the site end by itself, and account."""
     scene_cache(work)
     kills = QUICK_KILLS if quick else KILLS
-    span_s = kills * sum(PAUSE_S) / 2 + 2 * BACK_S_MAX
-    options = ("--cameras", str(CAMERAS), "--segment-seconds", "2", "--for", str(span_s))
-    with running_site(work, *options) as site:
+    with running_site(work, "--cameras", str(CAMERAS), "--segment-seconds", "2", "--for", str(SPAN_S_MAX)) as site:
         site.wait_recording(CAMERAS)
         say(f"killing every worker {kills} times")
         killed = kill_workers(site, kills)
         say("killing every launcher once")
-        for component in COMPONENTS:
-            kill_launcher(site, component)
+        kill_launchers(site)
         down = [component for component in COMPONENTS if not is_back(site, component)]
         say("letting the queues drain")
         outcome = site.finish()
@@ -88,17 +88,21 @@ def kill_workers(site: RunningSite, kills: int) -> int:
     return killed
 
 
-def kill_launcher(site: RunningSite, component: str) -> None:
-    """Kill a component's launcher; the core starts another."""
-    before = site.launcher_facts(component).get("launcher_pid")
-    if before is None:
-        return
-    os.kill(before, signal.SIGKILL)
-    site.wait_until(
-        f"another launcher of {component} runs",
-        lambda: site.launcher_facts(component).get("launcher_pid") not in (None, before),
-        BACK_S_MAX,
-    )
+def kill_launchers(site: RunningSite) -> None:
+    """Kill every component's launcher, and wait until the core has started others and they have workers."""
+    before = {component: site.launcher_facts(component)["launcher_pid"] for component in COMPONENTS}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+
+    def are_others_there() -> bool:
+        facts = {component: site.launcher_facts(component) for component in COMPONENTS}
+        return all(
+            facts[component].get("launcher_pid") not in (None, before[component])
+            and facts[component].get("worker_pid") is not None
+            for component in COMPONENTS
+        )
+
+    site.wait_until("every component has another launcher and a worker", are_others_there, BACK_S_MAX)
 
 
 def is_back(site: RunningSite, component: str) -> bool:
@@ -110,7 +114,7 @@ def is_back(site: RunningSite, component: str) -> bool:
 SHOW = Show(
     name="kills",
     purpose="every worker killed twenty times at random moments, every launcher once",
-    takes_s=200,
-    quick_takes_s=110,
+    takes_s=130,
+    quick_takes_s=55,
     run=run,
 )

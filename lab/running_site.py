@@ -83,7 +83,8 @@ class RunningSite:
         self.wait_until(f"{cameras} cameras record", is_recording, START_S_MAX)
 
     def finish(self) -> dict[str, Any]:
-        """Wait for the site to end by itself; what it wrote with --json."""
+        """Let the site's time be over and its queues drain; what it wrote with --json."""
+        self.process.send_signal(signal.SIGUSR1)
         try:
             self.process.wait(END_S_MAX)
         except subprocess.TimeoutExpired as error:
