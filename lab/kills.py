@@ -26,6 +26,9 @@ BACK_S_MAX = 30.0
 SPAN_S_MAX = 900.0
 """The site is ended when the killing is over; this is only for the case that nobody ends it."""
 
+SEGMENTS_AFTER = 2 * CAMERAS
+"""Recording must go on after everything was killed."""
+
 SEED = 20_251_020
 STEP_S = 0.25
 
@@ -35,7 +38,8 @@ LIMITS: dict[str, Limit] = {
     "double_indexed": ("max", 0.0),
     "catalogue_findings": ("max", 0.0),
     "components_down": ("max", 0.0),
-    "workers_killed": ("min", 1.0),
+    "workers_killed": ("min", float(len(COMPONENTS))),
+    "segments_closed": ("min", float(SEGMENTS_AFTER)),
 }
 
 
@@ -50,6 +54,12 @@ def run(quick: bool, work: Path, say: Callable[[str], None]) -> Shown:
         say("killing every launcher once")
         kill_launchers(site)
         down = [component for component in COMPONENTS if not is_back(site, component)]
+        closed_before = site.status()["segments_closed"]
+        site.wait_until(
+            "recording goes on",
+            lambda: site.status()["segments_closed"] >= closed_before + SEGMENTS_AFTER,
+            BACK_S_MAX,
+        )
         say("letting the queues drain")
         outcome = site.finish()
         findings = nvr_json("catalogue", "check", "--data", str(site.data), "--with-hash")
