@@ -72,14 +72,12 @@ def test_third_death_of_a_launcher_is_broken_and_told(tmp_path: Path) -> None:
             assert before is not None
             os.kill(before, signal.SIGKILL)
             deaths += 1
-            site.wait_until(
-                "the core has seen the death",
-                lambda before=before: (
-                    state() == "BROKEN"
-                    or site.launcher_facts("VideoProcessor").get("launcher_pid") not in (None, before)
-                ),
-                DOWN_S_MAX,
-            )
+
+            def is_seen(before: int = before) -> bool:
+                after = site.launcher_facts("VideoProcessor").get("launcher_pid")
+                return state() == "BROKEN" or after not in (None, before)
+
+            site.wait_until("the core has seen the death", is_seen, DOWN_S_MAX)
         assert deaths in (3, 4), "the third failed run after a start, the fourth after a deployment, as Nucleus Lite"
         reported = site.data / "config" / "report.json"
         site.wait_until("the health summary names it", lambda: "VideoProcessor" in health_of(site.data), DOWN_S_MAX)
