@@ -130,11 +130,14 @@ class Watch:
         self._cloud = cloud
         self._begun_ns = begun_ns
         self._components: dict[str, ComponentView] = {}
+        self._given_up: set[str] = set()
         self.indexed = 0
 
     def look(self) -> SiteView:
         """The site now. What each component uses is remembered, since it cannot be read after it has ended."""
         view = gather(self._layout.data)
+        # The next deployment, such as the one that takes the recorder out, makes a core forget that it gave up.
+        self._given_up |= {part.name for part in view.components if part.state == "BROKEN"}
         self._components.update({part.name: part for part in view.components if part.state != "FINISHED"})
         self.indexed = self._cloud.count_indexed()
         return view
@@ -160,7 +163,7 @@ class Watch:
         return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
 
     def _errors(self, view: SiteView) -> list[Fault]:
-        errors = [Fault(part.name, f"is {part.state}") for part in view.components if part.state != "RUNNING"]
+        errors = [Fault(name, "was given up by the core (BROKEN)") for name in sorted(self._given_up)]
         errors += [
             Fault(camera.id, f"is offline: {camera.cause}") for camera in view.cameras if camera.state == "offline"
         ]

@@ -83,7 +83,7 @@ def test_third_death_of_a_launcher_is_broken_and_told(tmp_path: Path) -> None:
         site.wait_until("the health summary names it", lambda: "VideoProcessor" in health_of(site.data), DOWN_S_MAX)
         assert reported.exists()
         outcome = site.finish()
-    assert {"where": "VideoProcessor", "what": "is BROKEN"} in outcome["errors"]
+    assert {"where": "VideoProcessor", "what": "was given up by the core (BROKEN)"} in outcome["errors"]
     assert outcome["cameras"][0]["frames_received"] == outcome["cameras"][0]["frames_recorded"] > 0
 
 
