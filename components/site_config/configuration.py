@@ -19,10 +19,17 @@ from typing import Any
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.bus import Bus
 from components.shared.runtime.clock import Clock
-from components.shared.runtime.config import Snapshot, read_snapshot, remove_document, write_document
+from components.shared.runtime.config import (
+    Snapshot,
+    config_folder,
+    read_snapshot,
+    remove_document,
+    write_document,
+)
+from components.shared.runtime.files import Step, disk_errors, no_step
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import ConfigChanged
-from components.shared.wire.site_config import SITE, camera_shadow, document_sha256
+from components.shared.wire.site_config import SITE, camera_of_shadow, camera_shadow, document_sha256, parse_site
 from components.site_config.core.documents import Desired, DocumentState, Edit, Held, Picture
 from components.site_config.core.merge import Decision, Push, decide, effective_site, secret_names
 from components.site_config.core.propose import Proposal, propose
@@ -46,8 +53,11 @@ class Standing:
 class Configuration:
     """All documents of the site. Any thread may call; every call is short, the longest a few durable writes."""
 
-    def __init__(self, data: Path, journal_file: JournalFile, bus: Bus, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, data: Path, journal_file: JournalFile, bus: Bus, clock: Clock, log: Log, step: Step = no_step
+    ) -> None:
         self._data = data
+        self._step = step
         self._journal_file = journal_file
         self._bus = bus
         self._clock = clock
@@ -60,6 +70,8 @@ class Configuration:
         self._is_settled = False
         self._cameras: dict[str, str] | None = None
         self._is_cameras_known = False
+        self._site_fault: str | None = None
+        self._strays: set[str] = set()
         self.is_reachable = False
         """Whether the last exchange with the cloud succeeded."""
 
@@ -75,8 +87,10 @@ class Configuration:
                 snapshot = read_snapshot(self._data)
             except Rejected as error:
                 snapshot = None
+                self._site_fault = str(error)
                 self._log.error("site_document_damaged", error=error)
             self._in_force = _held_in(snapshot)
+            self._strays = {name for name in kept_cameras(self._data) if name not in self._in_force}
             self._states = dict(last_states)
             self._changed()
 
@@ -143,8 +157,11 @@ class Configuration:
             known = self._journal.answers.get(proposal.id)
             if known is not None:
                 return known
+            self._settle()  # the edit is made on everything that is known
             edits, lost = self._journal.edits, dict(self._journal.lost)
             try:
+                if self._site_fault is not None and SITE not in self._in_force:
+                    raise Rejected(self._site_fault)  # noqa: TRY301 - a reason to refuse like those of the document
                 accepted = propose(self._picture(), proposal)
             except Rejected as error:
                 answer = Answer("refused", None, str(error))
@@ -174,11 +191,7 @@ class Configuration:
     def settle(self) -> None:
         """Do what follows from what is known. Transient when the disk does not take it: call again."""
         with self._lock:
-            if self._is_settled:
-                return
-            decision = decide(self._picture())
-            self._do(decision)
-            self._is_settled = True
+            self._settle()
 
     def pushes(self) -> tuple[Push, ...]:
         """What is to be sent to the shadows, in this order."""
@@ -205,6 +218,11 @@ class Configuration:
     def _picture(self) -> Picture:
         return Picture(self._desired, self._in_force, self._journal.edits)
 
+    def _settle(self) -> None:
+        if not self._is_settled:
+            self._do(decide(self._picture()))
+            self._is_settled = True
+
     def _changed(self) -> None:
         self._is_settled = False
         self._is_cameras_known = False
@@ -227,15 +245,29 @@ class Configuration:
         for item in decision.lost:
             self._log.warning("edit_lost", document=item.document, proposals=list(item.ids), reason=item.reason)
         for name, held in decision.put:
+            self._step(f"before put {name}")
             write_document(self._data, name, dict(held.raw), held.version, self._clock)
+            self._step(f"after put {name}")
             self._in_force[name] = held
             self._log.info("document_in_force", document=name, version=held.version, sha256=held.sha256)
             self._hint(name, held)
         for name in decision.remove:
+            self._step(f"before remove {name}")
             remove_document(self._data, name)
+            self._step(f"after remove {name}")
             del self._in_force[name]
             self._log.info("document_removed", document=name)
+        self._remove_strays()
         self._set_states(decision)
+
+    def _remove_strays(self) -> None:
+        """Remove what a worker that was killed in between has left of a camera that the site does not name."""
+        if self._strays and SITE in self._in_force:
+            cameras = parse_site(self._in_force[SITE].raw).document.cameras
+            for name in sorted(self._strays):
+                if camera_of_shadow(name) not in cameras:
+                    remove_document(self._data, name)
+            self._strays = set()
 
     def _still_lost(self, decision: Decision) -> dict[str, LostEdit]:
         """What was lost before and still counts, and what is lost now; of a camera that is gone, with the site."""
@@ -271,6 +303,14 @@ class Configuration:
             self._log.debug("hint_not_sent", document=name, error=error)
 
 
+def kept_cameras(data: Path) -> list[str]:
+    """The cameras' documents that lie in the folder, whether the site names them or not."""
+    folder = config_folder(data)
+    with disk_errors(folder, "list"):
+        names = [path.name.removesuffix(".json") for path in folder.glob("*.json")]
+    return [name for name in names if camera_of_shadow(name) is not None]
+
+
 def _held_in(snapshot: Snapshot | None) -> dict[str, Held]:
     if snapshot is None:
         return {}
@@ -285,7 +325,7 @@ def _desired(shadow: Shadow | None, before: Desired | None, held: Held | None) -
     if shadow is None:
         return Desired(None)
     if shadow.desired is None:
-        return Desired(None, shadow.version, shadow.version)
+        return Desired(None, 0, shadow.version)  # no version: our own reports would move it
     sha256 = document_sha256(shadow.desired)
     told = shadow.reported or {}
     version = shadow.version

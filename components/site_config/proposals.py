@@ -93,8 +93,11 @@ class ProposalFolder:
             raise Rejected(f"proposal {name} is longer than {PROPOSAL_BYTES_MAX} bytes")
         try:
             held = _File.model_validate_json(content)
+            json.dumps(held.changes, allow_nan=False)
         except ValidationError as error:
             raise Rejected(f"proposal {name}: {describe_faults(error)}") from error
+        except ValueError as error:
+            raise Rejected(f"proposal {name}: NaN and Infinity are no values of JSON") from error
         return Proposal(name, held.document, held.changes, held.base_version)
 
     def holds(self, proposal_id: str) -> bool:

@@ -105,6 +105,10 @@ def _object(payload: bytes, step: str) -> dict[str, Any]:
         raise Transient(f"{step}: the answer is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise Transient(f"{step}: the answer is not an object")
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # half a surrogate pair: JSON can say it, no text can hold it
+        raise Rejected(f"{step}: the shadow holds what is no text: {error}") from error
     return document
 
 

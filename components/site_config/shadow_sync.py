@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
+from typing import TypeVar
 
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.bus import CloudInbox, CloudMessage
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
+from components.shared.wire.site_config import SITE, camera_of_shadow
 from components.shared.wire.units import NS_PER_S
 from components.site_config.configuration import Configuration
 from components.site_config.core.fetches import Fetched, next_due
@@ -19,6 +22,8 @@ from components.site_config.core.json_patch import apply_patch
 from components.site_config.core.merge import Push
 from components.site_config.reporting import Report, Reporting
 from components.site_config.shadow_store import ShadowStore, TooLarge, VersionConflict
+
+ResultT = TypeVar("ResultT")
 
 LOOK_NS = NS_PER_S // 2
 """How soon an edit made here goes out."""
@@ -64,15 +69,28 @@ class ShadowSync:
             self._report()
         except VersionConflict as error:
             self._log.info("shadow_changed_meanwhile", error=error)
+
+    def _ask(self, call: Callable[[], ResultT]) -> ResultT:
+        """The answer of the cloud, and a note of whether it gives any."""
+        try:
+            answer = call()
+        except (VersionConflict, Rejected):
+            self._configuration.is_reachable = True
+            raise
         except Transient:
             self._configuration.is_reachable = False
             raise
+        self._configuration.is_reachable = True
+        return answer
 
     def _note_hints(self, hints: list[CloudMessage]) -> None:
         for hint in hints:
             parts = hint.topic.split("/")  # $aws/things/THING/shadow/name/NAME/update/delta
-            if len(parts) == 8 and _version_in(hint.payload) > self._configuration.shadow_version(parts[5]):
-                self._wanted.add(parts[5])
+            name = parts[5] if len(parts) == 8 else ""
+            # Of a camera that the site does not name nothing is kept: it is fetched when the site names it.
+            is_known = name == SITE or camera_of_shadow(name) in (self._configuration.cameras() or {})
+            if is_known and _version_in(hint.payload) > self._configuration.shadow_version(name):
+                self._wanted.add(name)
 
     def _fetch(self) -> None:
         while not self._stop.is_set():
@@ -86,7 +104,7 @@ class ShadowSync:
     def _fetch_one(self, name: str, now_ns: int) -> None:
         self._wanted.discard(name)
         try:
-            shadow = self._store.get(name)
+            shadow = self._ask(lambda: self._store.get(name))
         except Rejected as error:
             self._log.error("shadow_not_readable", document=name, error=error)
             self._fetched[name] = Fetched(now_ns, "")
@@ -94,35 +112,47 @@ class ShadowSync:
         except Transient:
             self._wanted.add(name)
             raise
-        self._configuration.is_reachable = True
         self._configuration.fetched(name, shadow)
         self._reporting.fetched(name, shadow.reported if shadow else None)
         known = self._configuration.picture().desired[name]
         self._fetched[name] = Fetched(now_ns, known.sha256)
 
     def _push(self) -> None:
+        are_cameras_sent = True
         for push in self._configuration.pushes():
-            if self._stop.is_set() or self._clock.monotonic_ns() < self._push_due_ns.get(push.document, 0):
-                return  # the next ones build on this one
-            self._push_one(push)
+            if self._stop.is_set() or (push.document == SITE and not are_cameras_sent):
+                return  # the site would name documents that nobody has
+            if self._clock.monotonic_ns() < self._push_due_ns.get(push.document, 0):
+                are_cameras_sent = False
+            else:
+                are_cameras_sent &= self._push_one(push)
 
-    def _push_one(self, push: Push) -> None:
+    def _push_one(self, push: Push) -> bool:
+        """Send one edit; False when the cloud has refused it for now."""
+        if push.version == 0:
+            self._see_that_it_is_not_there(push.document)
         known = self._configuration.picture().desired[push.document]
         raw = apply_patch(known.raw or {}, push.patch)
         self._configuration.sending(push)
         try:
-            version = self._store.update_desired(push.document, push.patch, push.version)
+            version = self._ask(lambda: self._store.update_desired(push.document, push.patch, push.version))
         except Transient:
             self._wanted.add(push.document)  # it may have arrived all the same
             raise
         except Rejected as error:
             self._push_due_ns[push.document] = self._clock.monotonic_ns() + REFUSED_PUSH_NS
             self._log.error("edit_not_taken_by_cloud", document=push.document, error=error)
-            return
-        self._configuration.is_reachable = True
+            return False
         self._push_due_ns.pop(push.document, None)
         self._configuration.pushed(push, raw, version)
         self._fetched[push.document] = Fetched(self._clock.monotonic_ns(), push.sha256)
+        return True
+
+    def _see_that_it_is_not_there(self, name: str) -> None:
+        """Look again before a shadow is made: no version can guard an update of one that does not exist."""
+        self._fetch_one(name, self._clock.monotonic_ns())
+        if self._configuration.shadow_version(name) != 0:
+            raise VersionConflict(f"shadow {name}: it has been made meanwhile")
 
     def _report(self) -> None:
         for report in self._reporting.due():
@@ -133,17 +163,16 @@ class ShadowSync:
 
     def _report_one(self, report: Report) -> None:
         name = report.document
-        if not report.state and self._store.get(name) is None:
+        if not report.state and self._ask(lambda: self._store.get(name)) is None:
             self._reporting.sent(report)  # gone with its camera: nothing is told to a shadow that is not there
             return
         try:
-            version = self._store.update_reported(name, report.patch)
+            version = self._ask(lambda: self._store.update_reported(name, report.patch))
         except TooLarge as error:
             # The document leaves no room: the operator's report at the site says it, the shadow cannot.
             self._too_large[name] = report.state
             self._log.error("report_does_not_fit", document=name, error=error)
             return
-        self._configuration.is_reachable = True
         self._reporting.sent(report)
         if not self._configuration.reported(name, version):
             self._wanted.add(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,12 @@ from components.shared.wire.site_config import (
 )
 
 Raw = Mapping[str, Any]
+
+ANY = "any"
+"""Stands in the site's document for a camera's hash: whatever the camera's shadow holds."""
+
+_CAMERA_ID = re.compile(r"[a-z0-9-]{1,32}")
+"""The rule of the site's document: a document's name becomes a file's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +98,9 @@ def parse(name: str, raw: object) -> Parsed[SiteDocument] | Parsed[CameraDocumen
     camera = camera_of_shadow(name)
     if name == SITE:
         return parse_site(raw)
-    if camera is not None:
+    if camera is not None and _CAMERA_ID.fullmatch(camera):
         return parse_camera(camera, raw)
-    raise Rejected(f"document {name!r} is neither the site nor a camera")
+    raise Rejected(f"document {name!r} is neither `site` nor `camera-ID` with an ID of 1 to 32 of a-z, 0-9 and -")
 
 
 def is_valid(name: str, raw: object) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from components.shared.wire.site_config import SITE, camera_shadow
 from components.shared.wire.units import NS_PER_S
-from components.site_config.core.merge import ANY
+from components.site_config.core.documents import ANY
 
 SWEEP_NS = 60 * NS_PER_S
 """A lost hint costs this much latency."""

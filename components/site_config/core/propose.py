@@ -12,9 +12,8 @@ from typing import Any
 
 from components.shared.errors import Rejected
 from components.shared.wire.site_config import SCHEMA, SITE, camera_of_shadow, document_sha256
-from components.site_config.core.documents import Edit, Held, Picture, Raw, parse
+from components.site_config.core.documents import ANY, Edit, Held, Picture, Raw, parse
 from components.site_config.core.json_patch import apply_patch, same
-from components.site_config.core.merge import ANY
 
 EDIT_IDS_MAX = 16
 """So many proposals are remembered by id in one unsent edit; the changes of all of them are in it."""
@@ -49,9 +48,11 @@ def propose(picture: Picture, proposal: Proposal) -> Accepted:
         )
     after = apply_patch(before.raw if before else {}, proposal.changes)
     parse(name, after)
-    if before is not None and same(before.raw, after):
-        return Accepted(picture.edits, before.version)
     edits = dict(picture.edits)
+    if before is not None and same(before.raw, after):
+        if name in edits:  # asked for again before it was sent: if it is lost, both are told
+            edits[name] = _with_id(edits[name], proposal.id)
+        return Accepted(edits, before.version)
     edits[name] = _edited(picture, name, after, proposal.id)
     camera = camera_of_shadow(name)
     if camera is not None:
@@ -78,8 +79,14 @@ def _edited(picture: Picture, name: str, after: Raw, proposal_id: str) -> Edit:
     versions = [known for known in (edit and edit.version, held and held.version) if known]
     version = max([*versions, desired.shadow_version if desired else 0]) + 1
     if edit is None:
-        return Edit(held.raw if held else None, after, version, (proposal_id,))
-    return replace(edit, local=after, version=version, ids=(*edit.ids, proposal_id)[-EDIT_IDS_MAX:])
+        # Made on what the cloud is known to want: an edit may replace a document that was refused or is pending.
+        base = desired.raw if desired else held.raw if held else None
+        return Edit(base, after, version, (proposal_id,))
+    return _with_id(replace(edit, local=after, version=version), proposal_id)
+
+
+def _with_id(edit: Edit, proposal_id: str) -> Edit:
+    return replace(edit, ids=(*edit.ids, proposal_id)[-EDIT_IDS_MAX:])
 
 
 def _with_hash(site: Held | None, camera: str, sha256: str) -> Raw | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.shared.wire.site_config import SITE, camera_of_shadow
-from components.site_config.core.documents import Desired, Edit, is_valid
+from components.site_config.core.documents import ANY, Desired, Edit, Raw, is_valid
 from components.site_config.core.json_patch import merge_changes, same
 
 
@@ -41,7 +41,10 @@ def rebase(edits: Mapping[str, Edit], desired: Mapping[str, Desired]) -> Rebased
     lost: list[Lost] = []
     for name, edit in edits.items():
         found = desired.get(name)
-        if name == SITE or found is None:
+        reason = _change_of_hash(name, edits.get(SITE), desired.get(SITE))
+        if reason is not None:
+            lost.append(Lost(name, edit.ids, reason))
+        elif name == SITE or found is None:
             left[name] = edit
         elif _is_ours(edit, found) or found.raw is None or not is_valid(name, found.raw):
             if not _has_arrived(edit, found):
@@ -57,6 +60,23 @@ def rebase(edits: Mapping[str, Edit], desired: Mapping[str, Desired]) -> Rebased
         if reason_lost is not None:
             lost.append(Lost(SITE, site.ids, reason_lost))
     return Rebased(left, tuple(lost))
+
+
+def _change_of_hash(name: str, site: Edit | None, found: Desired | None) -> str | None:
+    """Why an edit of a camera cannot stay: the cloud's site names another document for it now, or none."""
+    camera = camera_of_shadow(name)
+    if camera is None or site is None or found is None or found.raw is None or not is_valid(SITE, found.raw):
+        return None
+    before, here, there = (_hash_of(raw, camera) for raw in (site.base, site.local, found.raw))
+    if here == before or there in (before, here, ANY):
+        return None
+    change = "named another document for" if there else "removed"
+    return f"the cloud has {change} {name} in version {found.version} of the site since the edit was made"
+
+
+def _hash_of(site: Raw | None, camera: str) -> str | None:
+    found: str | None = (site or {}).get("cameras", {}).get(camera)
+    return found
 
 
 def _is_ours(edit: Edit, found: Desired) -> bool:
