@@ -20,7 +20,7 @@ from local.nucleus.installed import InstalledList
 
 log = logging.getLogger(__name__)
 
-STOP_AT_END_S = 3.5  # for every component when the core ends, so that the core is gone within five seconds
+STOP_AT_END_S = 2.5  # for every component when the core ends; loaded or not, it is gone within five seconds
 
 
 class Lifecycle:

@@ -92,6 +92,17 @@ def test_an_update_is_heard_of(speaker: Client, listener: Client) -> None:
     assert one_key.received.empty()
 
 
+def test_an_update_of_one_leaf(core: Core, speaker: Client) -> None:
+    """Nucleus Lite merges a value that is no map at a key path; the classic runtime wants a map."""
+    update(speaker, [], {"single": 1})
+    if core.is_lite:
+        update(speaker, ["single"], 2)
+        assert read(speaker, "single") == {"single": 2}
+    else:
+        with pytest.raises(model.InvalidArgumentsError):
+            update(speaker, ["single"], 2)
+
+
 def test_an_update_from_the_past(core: Core, speaker: Client) -> None:
     """An older timestamp changes nothing: silently on Nucleus Lite, with an error on the classic runtime."""
     update(speaker, ["past"], {"leaf": "new"})

@@ -122,6 +122,16 @@ def test_the_spooler_of_the_classic_runtime_is_bounded(tmp_path: Path) -> None:
                 publish(client, b"x")
 
 
+def test_acknowledged_messages_leave_the_spooler(iot_core: IotCore, tmp_path: Path) -> None:
+    """While the broker acknowledges, far more than 2.5 MB pass through (classic runtime)."""
+    with CoreProcess(tmp_path, "classic") as core:
+        core.component(A, configuration=POLICIES)
+        connect(core, iot_core)
+        with client_of(core, A) as client:
+            for _ in range(60):
+                eventually(lambda: can_publish(client, bytes(100_000)), WAIT_S, "there is room")
+
+
 def test_a_broker_that_comes_back(core: CoreProcess, iot_core: IotCore) -> None:
     """The core connects again by itself and its subscriptions go on; only classic has kept what was sent."""
     connect(core, iot_core)
@@ -167,10 +177,10 @@ def test_a_broker_that_holds_its_breath(iot_core: IotCore, tmp_path: Path) -> No
             eventually(lambda: can_publish(client), WAIT_S, "the acknowledgements made room")
 
 
-def can_publish(client: Client) -> bool:
+def can_publish(client: Client, payload: bytes = b"again") -> bool:
     """Tell whether a QoS 1 message is taken."""
     try:
-        publish(client, b"again")
+        publish(client, payload)
     except model.ServiceError:
         return False
     return True

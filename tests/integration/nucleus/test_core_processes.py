@@ -56,7 +56,10 @@ def test_a_failed_run_is_restarted_until_the_third(core: CoreProcess) -> None:
     core.start()
     for starts in (2, 3):
         core.kill_component(A)
+        core.wait_for_state(A, "ERRORED")
+        failed_ns = core.of(A)["since_wall_ns"]
         wait_for_start(core, starts)
+        assert core.of(A)["since_wall_ns"] - failed_ns >= 1_000_000_000
     core.kill_component(A)
     core.wait_for_state(A, "BROKEN")
     status = core.of(A)

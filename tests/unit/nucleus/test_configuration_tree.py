@@ -107,6 +107,18 @@ def test_an_older_update_is_refused_where_the_runtime_says_so() -> None:
         check_update(tree, ("a",), {"b": 2}, 4, CLASSIC)
 
 
+@pytest.mark.parametrize(("items", "fits"), [(189, True), (190, True), (191, False)])
+def test_objects_of_an_update(items: int, *, fits: bool) -> None:
+    """Nucleus Lite hands an update on with 200 JSON objects at most, key path and frame included."""
+    value: Json = [0] * items
+    check_update(Branch(), ("a",), value, 1, CLASSIC)
+    if fits:
+        check_update(Branch(), ("a",), value, 1, LITE)
+    else:
+        with pytest.raises(IpcError, match="too many objects"):
+            check_update(Branch(), ("a",), value, 1, LITE)
+
+
 @pytest.mark.parametrize(("path", "value"), [(("a",), {"b": 1}), (("a",), {}), (("m",), 1), (("a", "b"), 1), ((), 1)])
 def test_kinds_stay_on_lite(path: KeyPath, value: Json) -> None:
     """On Nucleus Lite a value does not become a map, nor a map a value."""

@@ -118,6 +118,7 @@ def test_time_of_an_install_step(site: Site, given: int | None, on_lite: float, 
 
 def test_timeout_of_a_run(site: Site) -> None:
     """It is the time to stop on Nucleus Lite, and the time to run on the classic runtime."""
+    assert (site.plans(LITE)[A].stop_s, site.plans(CLASSIC)[A].stop_s) == (120.0, 5.0)
     site.recipe({"run": {"Script": "exec program", "Timeout": 8}})
     lite, classic = site.plans(LITE)[A], site.plans(CLASSIC)[A]
     assert lite.run is not None
