@@ -29,7 +29,8 @@ from components.shared.catalogue.database import (
     open_for_writing,
     pages,
 )
-from components.shared.errors import Fatal
+from components.shared.catalogue.sync import swept_sequence
+from components.shared.errors import Fatal, NvrError, Transient
 from components.shared.wire.object_keys import check_id
 from components.shared.wire.units import WallNs
 
@@ -225,13 +226,37 @@ class AnalysisReader:
         return EventRow(*found[0]) if found else None
 
 
+def analysed_sequence(data: Path) -> int:
+    """The cursor into capture.db; 0 when analysis.db does not tell. A new file of capture.db numbers on from here."""
+    try:
+        reader = AnalysisReader.open(data)
+    except Transient:
+        return 0
+    try:
+        return reader.last_capture_sequence()
+    except Transient:
+        return 0
+    finally:
+        reader.close()
+
+
 class AnalysisWriter(AnalysisReader):
     """Writes analysis.db; VideoProcessor alone has one. Every call is one durable transaction."""
 
     @classmethod
     def open(cls, data: Path) -> AnalysisWriter:
-        """The file is created and migrated as needed. Transient while another process has it."""
-        return cls(open_for_writing(data, ANALYSIS))
+        """The file is created and migrated as needed. Transient while another process has it.
+
+        The numbers of a new file's thumbnails go on where CloudSync has swept those of a lost one.
+        """
+        writer = cls(open_for_writing(data, ANALYSIS))
+        try:
+            if not writer.database.read("SELECT value FROM counter WHERE name = 'thumbnail_sequence'")[0][0]:
+                writer.database.number_on("thumbnail_sequence", swept_sequence(data))
+        except NvrError:
+            writer.close()
+            raise
+        return writer
 
     def record(
         self,

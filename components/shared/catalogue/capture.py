@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from components.shared.catalogue import capture_rows as rows
+from components.shared.catalogue.analysis import analysed_sequence
 from components.shared.catalogue.capture_reader import RECORD_END, SELECT_SEGMENT, CaptureReader, Filed
 from components.shared.catalogue.capture_rows import (
     GAP_CAUSES,
@@ -36,7 +37,8 @@ from components.shared.catalogue.capture_rows import (
 )
 from components.shared.catalogue.capture_schema import CAPTURE
 from components.shared.catalogue.database import READ_ROWS_MAX, Do, open_for_writing
-from components.shared.errors import Fatal, Transient
+from components.shared.catalogue.sync import swept_sequence
+from components.shared.errors import Fatal, NvrError, Transient
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import NS_PER_S, Span, WallNs
@@ -66,8 +68,18 @@ class CaptureWriter(CaptureReader):
 
     @classmethod
     def open(cls, data: Path) -> CaptureWriter:
-        """The file is created and migrated as needed. Transient while another process has it."""
-        return cls(open_for_writing(data, CAPTURE), data)
+        """The file is created and migrated as needed. Transient while another process has it.
+
+        The sequences of a new file go on where others have swept those of a lost one, so that their cursors hold.
+        """
+        writer = cls(open_for_writing(data, CAPTURE), data)
+        try:
+            if writer.last_sequence() == 0:
+                writer.database.number_on("sequence", max(swept_sequence(data), analysed_sequence(data)))
+        except NvrError:
+            writer.close()
+            raise
+        return writer
 
     def register_volume(self, volume: Volume) -> None:
         """Makes a volume known, or its new place. A root inside the data root is kept relative to it."""

@@ -7,6 +7,7 @@ doing. What is found here and stays is somebody else's: a disk that loses bytes,
 The kinds of findings, by promise:
 
     not_there, unreadable, damaged          a catalogue or a volume that cannot be looked at
+    set_aside                               a damaged catalogue that its owner has replaced by a new one
     row_without_file, size_differs          a closed segment against its file
     does_not_parse, facts_differ            its file's bytes against what the row says of them
     hash_differs                            its file's SHA-256, when asked for
@@ -38,6 +39,7 @@ from components.shared.catalogue.check_files import (
     thumbnail_look,
     volume_look,
 )
+from components.shared.catalogue.damage import set_aside_files
 from components.shared.catalogue.database import READ_ROWS_MAX, Database, Schema, catalogue_path
 from components.shared.catalogue.health import HEALTH, HealthReader
 from components.shared.catalogue.sync import SYNC, SyncReader, UploadRow
@@ -124,6 +126,7 @@ def _looks(catalogues: _Catalogues, with_hash: bool) -> Iterator[Look]:
     capture, analysis, sync = catalogues.capture, catalogues.analysis, catalogues.sync
     for database in catalogues.databases():
         yield partial(_database, database)
+    yield partial(_set_aside, capture.database.path.parent)
     there = []
     for volume in capture.volumes():
         look = partial(volume_look, capture, volume)
@@ -178,6 +181,13 @@ def _database(database: Database) -> list[Finding]:
     except Transient as error:
         faults = [str(error)]
     return [Finding("damaged", database.path.name, fault) for fault in faults]
+
+
+def _set_aside(folder: Path) -> list[Finding]:
+    return [
+        Finding("set_aside", path.name, "it was damaged and its owner began a new one: recover it or take it away")
+        for path in set_aside_files(folder)
+    ]
 
 
 def _timeline(capture: CaptureReader, camera: str, stream: StreamName) -> list[Finding]:

@@ -12,7 +12,7 @@ It knows nothing of what the tables mean. What it keeps:
   the release before opens the file of the release after.
 
 What SQLite raises becomes Transient (busy, full, not there), or Fatal (a broken constraint is a broken promise of
-ours; so is a damaged file).
+ours; so is a damaged file, which the next opening sets aside, see `damage`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.shared.catalogue.damage import DAMAGE_CODES, mend, note_damage
 from components.shared.errors import Fatal, NvrError, Transient
-from components.shared.runtime.files import make_folders
+from components.shared.runtime.files import Step, disk_errors, make_folders, no_step
 
 FOLDER = "catalogue"
 """Under the data root: one file per owner, `<owner>.db`."""
@@ -46,6 +47,7 @@ WAL_BYTES_KEPT = 16 * 1024 * 1024
 """A WAL that a stopped reader made grow is cut back to this after it: four times the usual checkpoint."""
 
 _LOCK_MODE = 0o660
+_HOLDER_BYTES = 10
 
 _TRANSIENT = frozenset(
     {
@@ -61,8 +63,6 @@ _TRANSIENT = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-
 Value = int | float | str | bytes | None
 Row = tuple[Any, ...]
 Do = Callable[..., list[Row]]
@@ -99,6 +99,8 @@ class Database:
         self._turn = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self.set_aside: Path | None = None
+        """Where the damaged file is that this new one stands for, to be told by whoever opened it."""
 
     @property
     def path(self) -> Path:
@@ -122,6 +124,12 @@ class Database:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def number_on(self, counter: str, value: int) -> None:
+        """Lets a counter of a new file go on after `value`, so that its numbers are new to those who counted so far."""
+        if value:
+            with self.transaction(f"number on after {value}") as do:
+                do("UPDATE counter SET value = ? WHERE name = ?", value, counter)
 
     def faults(self) -> list[str]:
         """What SQLite finds wrong with the file: damage, and rows that refer to none.
@@ -188,11 +196,16 @@ class Database:
         try:
             yield
         except sqlite3.Error as error:
+            if self._lock_fd is not None and _primary_code(error) in DAMAGE_CODES:
+                note_damage(self._path)
             raise _meaning(f"catalogue {self._path.name}, {step}", error, self._lock_fd is not None) from error
 
 
-def open_for_writing(data: Path, schema: Schema) -> Database:
-    """The owner's file for its one writer: created and migrated as needed. Transient while another process writes."""
+def open_for_writing(data: Path, schema: Schema, step: Step = no_step) -> Database:
+    """The owner's file for its one writer: created and migrated as needed. Transient while another process writes.
+
+    A damaged file is set aside and a new one begun; `set_aside` tells so.
+    """
     path = catalogue_path(data, schema.owner)
     make_folders(path.parent)
     lock_fd = _take_lock(path.with_suffix(".lock"), path.name)
@@ -200,7 +213,19 @@ def open_for_writing(data: Path, schema: Schema) -> Database:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=WRITER_BUSY_MS / 1000)
 
-    return _opened(Database(path, schema, connect, lock_fd))
+    database = Database(path, schema, connect, lock_fd)
+    try:
+        database.set_aside = mend(path, step)
+        try:
+            database.read("SELECT 1")
+        except Fatal:
+            # Damage that this very opening met is noted by now; anything else is as wrong the second time.
+            database.set_aside = mend(path, step)
+            database.read("SELECT 1")
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def open_for_reading(data: Path, schema: Schema) -> Database:
@@ -214,7 +239,13 @@ def open_for_reading(data: Path, schema: Schema) -> Database:
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=READER_BUSY_MS / 1000
         )
 
-    return _opened(Database(path, schema, connect, None))
+    database = Database(path, schema, connect, None)
+    try:
+        database.read("SELECT 1")
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def pages(fetch: Callable[[Row | None, int], Sequence[Row]], limit: int | None) -> list[Row]:
@@ -233,15 +264,6 @@ def pages(fetch: Callable[[Row | None, int], Sequence[Row]], limit: int | None) 
             break
         last = page[-1]
     return rows
-
-
-def _opened(database: Database) -> Database:
-    try:
-        database.read("SELECT 1")
-    except BaseException:
-        database.close()
-        raise
-    return database
 
 
 def _migrate(connection: sqlite3.Connection, schema: Schema) -> None:
@@ -263,38 +285,39 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _inode(path: Path) -> int:
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
+    """What tells one file of a name from the next; 0 when there is none."""
+    with disk_errors(path, "look at"):
+        try:
+            return path.stat().st_ino
+        except FileNotFoundError:
+            return 0
 
 
 def _take_lock(path: Path, name: str) -> int:
     """The writer's lock, which ends with the process that holds it. It names the holder for the one who is refused."""
-    try:
+    with disk_errors(path, "open"):
         lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _LOCK_MODE)
-    except OSError as error:
-        raise Transient(f"catalogue {name}: its lock cannot be opened: {error.strerror}") from error
     try:
         fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock_fd, 0)
-        os.pwrite(lock_fd, str(os.getpid()).encode(), 0)
-    except BlockingIOError as error:
-        holder = os.pread(lock_fd, 20, 0).decode(errors="replace") or "unknown"
+    except OSError as error:
+        holder = os.pread(lock_fd, _HOLDER_BYTES, 0).decode(errors="replace").strip() or "unknown"
         os.close(lock_fd)
         raise Transient(f"catalogue {name} already has a writer: process {holder}") from error
-    except OSError as error:
-        os.close(lock_fd)
-        raise Transient(f"catalogue {name}: its lock cannot be taken: {error.strerror}") from error
+    # The name is a courtesy: on a full disk there may be no room for it, and the lock holds all the same.
+    with suppress(OSError):
+        os.pwrite(lock_fd, f"{os.getpid():<{_HOLDER_BYTES}}".encode(), 0)
     return lock_fd
 
 
-def _meaning(where: str, error: sqlite3.Error, writing: bool) -> NvrError:
+def _primary_code(error: sqlite3.Error) -> int | None:
+    """SQLite's result code without what says more about it; None for a fault of Python's module."""
     code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def _meaning(where: str, error: sqlite3.Error, writing: bool) -> NvrError:
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    # The low byte is the primary code, the rest says more about it. A damaged file is its owner's to mend: a reader
-    # waits, as for a file that is not there yet.
-    passing = _TRANSIENT if writing else _TRANSIENT | _DAMAGED
-    if code is not None and code & 0xFF in passing:
-        return Transient(f"{where}: {error} ({name})")
-    return Fatal(f"{where}: {error} ({name})")
+    # A damaged file is its owner's to mend: a reader waits, as for a file that is not there yet.
+    passing = _TRANSIENT if writing else _TRANSIENT | DAMAGE_CODES
+    kind = Transient if _primary_code(error) in passing else Fatal
+    return kind(f"{where}: {error} ({name})")

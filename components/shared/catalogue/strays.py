@@ -109,8 +109,8 @@ def _files(folder: Path, since: tuple[str, ...], level: int = 0) -> Iterator[str
     """The segment files below a stream's folder, from the hour `since` on (empty: all), relative to it."""
     if level == len(_LEVELS):
         with disk_errors(folder, "list"), os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(SUFFIX)]
-        yield from names
+            files = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        yield from (name for name in files if name.endswith(SUFFIX))
         return
     for name in _folders(folder, _LEVELS[level]):
         if since and name < since[0]:

@@ -28,7 +28,7 @@ from components.shared.catalogue.database import (
     open_for_reading,
     open_for_writing,
 )
-from components.shared.errors import Fatal
+from components.shared.errors import Fatal, Transient
 from components.shared.wire.units import NS_PER_S, WallNs
 
 UploadKind = Literal["segment", "thumbnail"]
@@ -217,6 +217,23 @@ class SyncReader:
             *(json.loads(metadata), priority, enqueued_ns, state, attempts, not_before_ns, upload_id, parts),
             *(etag, uploaded_ns, last_error),
         )
+
+
+def swept_sequence(data: Path) -> int:
+    """The highest sequence that any sweep of CloudSync has come to; 0 when sync.db does not tell.
+
+    A new file of capture.db or analysis.db numbers on from here: its numbers must be new to those cursors.
+    """
+    try:
+        reader = SyncReader.open(data)
+    except Transient:
+        return 0
+    try:
+        return int(reader.database.read("SELECT coalesce(max(sequence), 0) FROM cursor")[0][0])
+    except Transient:
+        return 0
+    finally:
+        reader.close()
 
 
 class SyncWriter(SyncReader):

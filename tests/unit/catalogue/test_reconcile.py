@@ -414,6 +414,13 @@ def test_repair_needs_no_scan(archive: Archive) -> None:
     assert len(strays) == 1 and failures == []
 
 
+def test_a_folder_named_as_a_file_is_none(archive: Archive) -> None:
+    """Only files are footage: a folder among them is let be."""
+    row = stray(archive, at(0))
+    (archive.root / row.path).with_name("cam-1_20250615T150700.000Z.mp4").mkdir()
+    assert told(reconcile(archive.writer)) == [("adopted", row.path)]
+
+
 def test_links_are_not_followed(archive: Archive, tmp_path: Path) -> None:
     """A symbolic link among the folders of streams leads nowhere."""
     outside = tmp_path / "outside" / "2025" / "06" / "15" / "15"
