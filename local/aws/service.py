@@ -16,6 +16,7 @@ from moto.s3.models import s3_backends
 
 from local.aws import lambda_process, resources, template
 from local.aws.bridge import Bridge
+from local.aws.doorkeeper import Doorkeeper
 from local.aws.durable_queues import DurableQueues
 from local.aws.durable_secrets import DurableSecrets
 from local.aws.durable_tables import DurableTables
@@ -58,20 +59,22 @@ class LocalAws:
         self._network = Network()
         self._network.on_change(self._iot.set_online)
         self._identities = Identities(device_of)
+        self._door = Doorkeeper(self._identities, self._arn)
         self._queues = DurableQueues.install(self._state, options.region)
         self._tables = DurableTables.install(self._state, options.region)
         self._bridge = Bridge(self._state, self._queues)
         moto = DomainDispatcherApplication(create_backend_app)
         self._secrets = DurableSecrets(self._state, options.region, moto)
         self._objects = Objects(self._state, self._bridge.told)
-        self._s3 = S3Service(self._state, self._objects, bucket_state, moto, self._check)
+        self._s3 = S3Service(self._state, self._objects, bucket_state, moto, self._check, self._door.hides_absence)
         services: dict[str, WsgiApp] = {
             "s3": self._s3,
             "dynamodb": self._tables.one_at_a_time(moto),
             "secretsmanager": self._secrets,
             "iotdata": self._iot.wsgi_app,
         }
-        self._gateway = Gateway(self._network, services, moto, self._figures)
+        guarded = {name: app if name == "s3" else self._door.around(name, app) for name, app in services.items()}
+        self._gateway = Gateway(self._network, guarded, self._door.around("others", moto), self._figures)
         self._site_side = Server(options.host, options.port, self._gateway.site_side)
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
         self._stack = resources.Stack()
@@ -87,6 +90,7 @@ class LocalAws:
         self._cloud_side.start()
         self._secrets.restore()
         self._stack = resources.create(read, self._address(self._cloud_side.url))
+        self._door.now_with(self._stack)
         self._feeds = [self._feed(feed) for feed in self._stack.feeds]
         self._bridge.start()
         for feed in self._feeds:
@@ -149,6 +153,10 @@ class LocalAws:
 
     def _check(self, request: Request) -> None:
         signatures.check(request, self._identities.secret_of, datetime.now(UTC))
+        self._door.check_s3(request)
+
+    def _arn(self, service: str, name: str) -> str:
+        return f"arn:aws:{service}:{self._options.region}:{DEFAULT_ACCOUNT_ID}:{name}"
 
     def _address(self, url: str) -> resources.Address:
         return resources.Address(

@@ -15,7 +15,7 @@ from typing import Any
 from local.aws.http_server import WsgiApp
 from local.aws.s3 import headers as headers_of
 from local.aws.s3.bodies import BodyReader
-from local.aws.s3.faults import S3Fault, not_implemented
+from local.aws.s3.faults import S3Fault, access_denied, not_implemented
 from local.aws.s3.headers import Answer
 from local.aws.s3.listing import Lists
 from local.aws.s3.multipart import Uploads
@@ -44,11 +44,22 @@ _OF_LISTS = {"prefix", "delimiter", "marker", "max-keys", "encoding-type"}
 
 
 class S3Service:
-    """The application. `check` raises when a request is not signed rightly or its sender may not do it."""
+    """The application.
+
+    `check` raises when a request is not signed rightly or its sender may not do it; `hides_absence` says whether the
+    sender is one who gets 403 where others get 404.
+    """
 
     def __init__(
-        self, state: State, objects: Objects, buckets: Buckets, moto: WsgiApp, check: Callable[[Request], None]
+        self,
+        state: State,
+        objects: Objects,
+        buckets: Buckets,
+        moto: WsgiApp,
+        check: Callable[[Request], None],
+        hides_absence: Callable[[Request], bool],
     ) -> None:
+        self._hides_absence = hides_absence
         self._objects = objects
         self._lists = Lists(state)
         self._reader = BodyReader()
@@ -121,7 +132,12 @@ class S3Service:
         operation = self._operations.get((request.method, min(named, default="")))
         if operation is None:
             raise not_implemented(f"{request.method} of an object with {sorted(named)}")
-        return operation(request, bucket)
+        try:
+            return operation(request, bucket)
+        except S3Fault as fault:
+            if fault.code == "NoSuchKey" and self._hides_absence(request):
+                raise access_denied() from fault
+            raise
 
     def _for_bucket(self, request: Request, bucket: BucketState) -> Answer:
         query = request.query
