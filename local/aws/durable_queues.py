@@ -1,32 +1,49 @@
-"""Queues of SQS that survive: moto's own, with every message written down until it is deleted.
+"""Queues of SQS that survive, in the place of moto's.
 
-moto's queues also lose messages when two requests meet, because they are lists without a lock; here one lock guards
-every change. After a start each message that was not deleted is visible again, with its count of deliveries kept, so
-that a poison message still ends in its dead-letter queue.
+moto's queues are lists that every request walks through and that two requests may tear; with some hundred messages
+waiting each request takes tens of milliseconds. Here messages are found by their receipt handle and by the time at
+which they become visible, one lock guards each queue, and every message is written down until it is deleted. What a
+queue is (its attributes, policy, dead-letter queue) stays moto's.
+
+After a start each message that was not deleted is visible again, with its count of deliveries kept, so that a poison
+message still ends in its dead-letter queue. Standard queues only: a FIFO queue is refused.
 """
 
 from __future__ import annotations
 
 import base64
+import copy
+import heapq
+import itertools
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+from moto.sqs.utils import generate_receipt_handle
 
 from local.aws.state import State
 
-WAIT_STEP_S = 1.0  # how late a message that becomes visible again may be noticed; a new one is noticed at once
+DELAY_S_MAX = 900  # SQS's own limits
+HIDDEN_S_MAX = 43_200
+HANDLE_LETTERS = 185  # of every handle given out, here as in SQS; anything else never was one
 
 
 class DurableQueue(Queue):
-    """One queue; its backend holds the lock while it changes."""
+    """One queue. Its lock is also the condition on which receivers wait."""
 
     def __init__(self, state: State, name: str, region: str, account_id: str, **attributes: Any) -> None:
         self._state = state
+        self._changed = threading.Condition()
+        self._held: dict[str, Message] = {}
+        self._handles: dict[str, str] = {}
+        self._due: list[tuple[float, int, str]] = []  # when visible, a tie-breaker, whose; stale ones are skipped
+        self._order = itertools.count()
         super().__init__(name, region, account_id, **attributes)
 
     def is_created(self) -> bool:
@@ -45,17 +62,10 @@ class DurableQueue(Queue):
             "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?)",
             (message.id, self.name, message.sent_timestamp, message.approximate_receive_count, json.dumps(facts)),
         )
-        super().add_message(message)
+        self._offer(message)
 
-    def delete_message(self, receipt_handle: str) -> None:
-        """Deletes for good."""
-        gone = [message.id for message in self._messages if message.had_receipt_handle(receipt_handle)]
-        super().delete_message(receipt_handle)
-        for message_id in gone:
-            self._state.write("DELETE FROM message WHERE id = ?", (message_id,))
-
-    def restore(self) -> int:
-        """Takes back what was written down; how many messages that were."""
+    def restore(self) -> None:
+        """Takes back what was written down."""
         rows = self._state.read(
             "SELECT id, sent_ms, receives, facts FROM message WHERE queue = ? ORDER BY sent_ms", (self.name,)
         )
@@ -66,8 +76,131 @@ class DurableQueue(Queue):
             message.sent_timestamp = sent_ms
             message.approximate_receive_count = receives
             message.approximate_first_receive_timestamp = facts["first_receive_ms"]
-            self._messages.append(message)
-        return len(rows)
+            self._offer(message)
+
+    def take(self, count: int, hidden_s: float) -> list[Message]:
+        """Up to `count` visible messages, hidden from now on; without waiting."""
+        taken: list[Message] = []
+        with self._changed, self._state.change() as db:
+            now_ms = _now_ms()
+            while self._due and self._due[0][0] <= now_ms and len(taken) < count:
+                due_ms, _, message_id = heapq.heappop(self._due)
+                message = self._held.get(message_id)
+                if message is None or message.visible_at != due_ms:
+                    continue
+                if self._ends(message, now_ms):
+                    continue
+                message.visible_at = now_ms + hidden_s * 1000
+                message.approximate_receive_count += 1
+                message.approximate_first_receive_timestamp = message.approximate_first_receive_timestamp or int(now_ms)
+                if message.receipt_handle is not None:
+                    message._old_receipt_handles.append(message.receipt_handle)
+                message.receipt_handle = generate_receipt_handle()
+                self._handles[message.receipt_handle] = message_id
+                count_now = message.approximate_receive_count
+                db.execute("UPDATE message SET receives = ? WHERE id = ?", (count_now, message_id))
+                taken.append(copy.copy(message))
+            for message in taken:  # not before the end: one that is not hidden at all must not be taken twice
+                self._schedule(message)
+        return taken
+
+    def delete(self, handle: str) -> None:
+        """Deletes the message for good; deleting it again succeeds."""
+        with self._changed:
+            message = self._message_of(handle)
+            if message is not None:
+                self._forget(message)
+                self._state.write("DELETE FROM message WHERE id = ?", (message.id,))
+
+    def hide(self, handle: str, hidden_s: int) -> None:
+        """Hides the message for another time, or shows it at once."""
+        with self._changed:
+            message = self._message_of(handle)
+            if message is None:
+                raise ReceiptHandleIsInvalid
+            message.visible_at = _now_ms() + hidden_s * 1000
+            self._schedule(message)
+            self._changed.notify_all()
+
+    def purge(self) -> None:
+        """Deletes everything."""
+        with self._changed:
+            self._held.clear()
+            self._handles.clear()
+            self._due.clear()
+            self._state.write("DELETE FROM message WHERE queue = ?", (self.name,))
+
+    def wait(self, left_s: float, unless: Callable[[], bool]) -> None:
+        """Returns when a message may have become visible, when `wake` finds `unless` true, or after `left_s`."""
+        with self._changed:
+            if unless():
+                return
+            until_s = left_s
+            if self._due:
+                until_s = min(left_s, max(0.0, (self._due[0][0] - _now_ms()) / 1000) + 0.001)
+            self._changed.wait(until_s)
+
+    def wake(self) -> None:
+        """Lets those who wait look again."""
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def messages(self) -> list[Message]:
+        """What is visible."""
+        with self._changed:
+            now_ms = _now_ms()
+            return [message for message in self._held.values() if message.visible_at <= now_ms]
+
+    @property
+    def approximate_number_of_messages_not_visible(self) -> int:
+        """What is being handled."""
+        with self._changed:
+            return sum(1 for message in self._held.values() if message.receipt_handle and not message.visible)
+
+    @property
+    def approximate_number_of_messages_delayed(self) -> int:
+        """What was sent with a delay that is not over."""
+        with self._changed:
+            return sum(1 for message in self._held.values() if not message.receipt_handle and not message.visible)
+
+    def _offer(self, message: Message) -> None:
+        with self._changed:
+            self._held[message.id] = message
+            self._schedule(message)
+            self._changed.notify_all()
+
+    def _schedule(self, message: Message) -> None:
+        heapq.heappush(self._due, (message.visible_at, next(self._order), message.id))
+
+    def _ends(self, message: Message, now_ms: float) -> bool:
+        """Whether the message is too old or was tried too often; then it is gone from here."""
+        sent_ms: Any = message.sent_timestamp
+        if now_ms - sent_ms > int(self.message_retention_period) * 1000:  # type: ignore[attr-defined]
+            self._forget(message)
+            self._state.write("DELETE FROM message WHERE id = ?", (message.id,))
+            return True
+        policy = self.redrive_policy
+        if self.dead_letter_queue is None or not policy:
+            return False
+        if message.approximate_receive_count < policy["maxReceiveCount"]:
+            return False
+        self._forget(message)
+        message.visible_at = 0.0
+        message.receipt_handle = None
+        self.dead_letter_queue.add_message(message)
+        return True
+
+    def _forget(self, message: Message) -> None:
+        self._held.pop(message.id, None)
+        for handle in [message.receipt_handle, *message._old_receipt_handles]:
+            self._handles.pop(handle or "", None)
+        message._old_receipt_handles = []
+
+    def _message_of(self, handle: str) -> Message | None:
+        if len(handle) != HANDLE_LETTERS:
+            raise ReceiptHandleIsInvalid
+        return self._held.get(self._handles.get(handle, ""))
 
 
 class DurableQueues(SQSBackend):
@@ -75,7 +208,6 @@ class DurableQueues(SQSBackend):
 
     def __init__(self, state: State, region: str) -> None:
         self._state = state
-        self._lock = threading.RLock()
         super().__init__(region, DEFAULT_ACCOUNT_ID)
 
     @classmethod
@@ -89,6 +221,8 @@ class DurableQueues(SQSBackend):
         """A queue with what was left in it."""
         if name in self.queues:
             return super().create_queue(name, tags, **kwargs)
+        if name.endswith(".fifo"):
+            raise InvalidParameterValue("The stand-in does not implement FIFO queues.")
         kwargs.pop("region", None)
         queue = DurableQueue(self._state, name, self.region_name, self.account_id, **kwargs)
         queue.restore()
@@ -98,14 +232,44 @@ class DurableQueues(SQSBackend):
 
     def delete_queue(self, queue_name: str) -> None:
         """A queue goes with its messages."""
-        with self._lock:
-            super().delete_queue(queue_name)
-            self._state.write("DELETE FROM message WHERE queue = ?", (queue_name,))
+        self.queue(queue_name).purge()
+        super().delete_queue(queue_name)
 
-    def send_message(self, *args: Any, **kwargs: Any) -> Message:
+    def queue(self, queue_name: str) -> DurableQueue:
+        """The queue of that name."""
+        found = self.get_queue(queue_name)
+        assert isinstance(found, DurableQueue)
+        return found
+
+    def send_message(
+        self,
+        queue_name: str,
+        message_body: str,
+        message_attributes: dict[str, Any] | None = None,
+        delay_seconds: int | None = None,
+        deduplication_id: str | None = None,
+        group_id: str | None = None,
+        system_attributes: dict[str, Any] | None = None,
+        validate_group_id: bool = True,  # noqa: ARG002 - part of what moto calls
+    ) -> Message:
         """Sends one message."""
-        with self._lock:
-            return super().send_message(*args, **kwargs)
+        queue = self.queue(queue_name)
+        if deduplication_id is not None or group_id is not None:
+            raise InvalidParameterValue("The stand-in has no FIFO queues, to which these parameters belong.")
+        size_max = queue.maximum_message_size  # type: ignore[attr-defined]
+        if len(message_body.encode()) > size_max:
+            raise InvalidParameterValue(
+                f"One or more parameters are invalid. Reason: Message must be shorter than {size_max} bytes."
+            )
+        delay_s = int(queue.delay_seconds if delay_seconds is None else delay_seconds)  # type: ignore[attr-defined]
+        if not 0 <= delay_s <= DELAY_S_MAX:
+            raise InvalidParameterValue(f"DelaySeconds must be >= 0 and <= {DELAY_S_MAX}.")
+        message = Message(str(uuid.uuid4()), message_body, system_attributes)
+        message.message_attributes = message_attributes or {}
+        message.mark_sent()
+        message.visible_at = _now_ms() + delay_s * 1000 if delay_s else 0.0
+        queue.add_message(message)
+        return message
 
     def receive_message(
         self,
@@ -116,68 +280,62 @@ class DurableQueues(SQSBackend):
         message_attribute_names: list[str] | None = None,
     ) -> list[Message]:
         """Up to `count` messages; waits for the first without holding anybody up."""
-        return self.receive(
-            queue_name, count, wait_seconds_timeout, visibility_timeout, lambda: False, message_attribute_names
-        )
+        found = self.receive(queue_name, count, wait_seconds_timeout, visibility_timeout, lambda: False)
+        for message in found:
+            message.message_attributes = _asked(message.message_attributes, message_attribute_names or [])
+        return found
 
     def receive(
-        self,
-        queue_name: str,
-        count: int,
-        wait_s: float,
-        hidden_s: int,
-        unless: Callable[[], bool],
-        attribute_names: list[str] | None = None,
+        self, queue_name: str, count: int, wait_s: float, hidden_s: float, unless: Callable[[], bool]
     ) -> list[Message]:
-        """As `receive_message`, but waiting ends early when `wake` was called and `unless` is true."""
+        """As `receive_message`, but waiting ends early when the queue is woken and `unless` is true."""
         deadline = time.monotonic() + wait_s
-        queue = self.get_queue(queue_name)
+        queue = self.queue(queue_name)
         while not unless():
-            with self._lock:
-                found = super().receive_message(queue_name, count, 0, hidden_s, attribute_names)
-                for message in found:
-                    self._state.write(
-                        "UPDATE message SET receives = ? WHERE id = ?", (message.approximate_receive_count, message.id)
-                    )
+            found = queue.take(count, hidden_s)
             left_s = deadline - time.monotonic()
             if found or left_s <= 0:
                 return found
-            with queue._messages_lock:
-                queue._messages_lock.wait_for(lambda: queue.messages or unless(), min(WAIT_STEP_S, left_s))
+            queue.wait(left_s, unless)
         return []
-
-    def wake(self, queue_name: str) -> None:
-        """Lets those who wait for a message look again."""
-        queue = self.get_queue(queue_name)
-        with queue._messages_lock:
-            queue._messages_lock.notify_all()
 
     def delete_message(self, queue_name: str, receipt_handle: str) -> None:
         """Deletes one message."""
-        with self._lock:
-            super().delete_message(queue_name, receipt_handle)
+        self.queue(queue_name).delete(receipt_handle)
 
     def change_message_visibility(self, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
         """Hides a message for another time."""
-        with self._lock:
-            super().change_message_visibility(queue_name, receipt_handle, visibility_timeout)
+        if not 0 <= int(visibility_timeout) <= HIDDEN_S_MAX:
+            raise InvalidParameterValue(f"VisibilityTimeout must be >= 0 and <= {HIDDEN_S_MAX}.")
+        self.queue(queue_name).hide(receipt_handle, int(visibility_timeout))
 
     def purge_queue(self, queue_name: str) -> None:
         """Empties a queue for good."""
-        with self._lock:
-            super().purge_queue(queue_name)
-            self._state.write("DELETE FROM message WHERE queue = ?", (queue_name,))
+        self.queue(queue_name).purge()
 
     def figures(self) -> dict[str, dict[str, int]]:
         """How many messages wait in each queue, and how many are being handled."""
-        with self._lock:
-            return {
-                name: {
-                    "waiting": queue.approximate_number_of_messages,
-                    "in_flight": queue.approximate_number_of_messages_not_visible,
-                }
-                for name, queue in self.queues.items()
+        return {
+            name: {
+                "waiting": queue.approximate_number_of_messages,
+                "in_flight": queue.approximate_number_of_messages_not_visible,
             }
+            for name, queue in self.queues.items()
+        }
+
+
+def _now_ms() -> float:
+    return time.time() * 1000
+
+
+def _asked(attributes: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Those attributes whose names were asked for, `All` and `prefix.*` included."""
+    prefixes = tuple(name[:-2] for name in names if name.endswith(".*"))
+    return {
+        name: value
+        for name, value in attributes.items()
+        if "All" in names or name in names or (prefixes and name.startswith(prefixes))
+    }
 
 
 def _packed(attributes: dict[str, Any]) -> Any:

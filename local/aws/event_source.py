@@ -59,7 +59,7 @@ class EventSource:
     def stop(self) -> None:
         """Ends; a call under way is killed, its messages come again."""
         self._stop.set()
-        self._queues.wake(self._queue)
+        self._queues.queue(self._queue).wake()
         self._process.stop()
         if self._thread.is_alive():
             self._thread.join(5)

@@ -21,13 +21,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote
 
-from local.aws.http_server import Dropped, WsgiApp
+from local.aws.http_server import Dropped, WsgiApp, signed_service
 
 log = logging.getLogger(__name__)
 
-_SERVICE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
 _IOT_SERVICES = {"iotdata", "iotdevicegateway"}
 _IOT_PATH = re.compile(r"/(things/[^/]+/shadow|api/things/shadow/.+|topics/.+|retainedMessage(/.*)?|role-aliases/.+)")
 _UNSIGNED_IOT_PATH = re.compile(r"/role-aliases/[^/]+/credentials|/topics/.+|/things/[^/]+/shadow")
@@ -118,12 +116,6 @@ class Gateway:
             self.network.switch(online)
             return _json(start_response, "200 OK", {"online": online})
         return _json(start_response, "404 Not Found", {"error": f"{request[0]} {request[1]} is not known here"})
-
-
-def signed_service(environ: dict[str, Any]) -> str | None:
-    """The service that a request is signed for, in its headers or its address; None when it is not signed."""
-    found = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", "")) or _SERVICE.search(unquote(environ["QUERY_STRING"]))
-    return found["service"].lower() if found else None
 
 
 def is_device_data(service: str | None, path: str) -> bool:

@@ -1,8 +1,8 @@
 """A threaded HTTP/1.1 server for a WSGI application, on loopback.
 
 Unlike the development servers at hand it keeps connections, asks for a body (`100 Continue`) only when the application
-reads it, so that a refusal costs no upload, and can drop a connection as a dead network does (`Dropped`). It knows
-nothing of AWS.
+reads it, so that a refusal costs no upload, and can drop a connection as a dead network does (`Dropped`). Of AWS it
+knows only how a request says whom it is for.
 
 Invariants: a body is never read beyond its length; a connection whose body was not read to its end is closed.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import socket
 import struct
 import threading
@@ -30,6 +31,7 @@ LEFTOVER_BYTES_MAX = 1 << 20  # of an unread body that is thrown away to keep th
 BACKLOG = 256
 
 
+_SERVICE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
 HEADERS_KEY = "edgenvr.headers"
 """Where the headers are as they came: WSGI cannot tell `a_b` from `a-b`."""
 
@@ -242,3 +244,9 @@ def with_body_read(environ: dict[str, Any]) -> None:
     """Takes a body off the network, so that nobody has to wait for a slow client while holding a lock."""
     if not environ.get("wsgi.input_terminated"):
         environ["wsgi.input"] = io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
+def signed_service(environ: dict[str, Any]) -> str | None:
+    """The service that a request is signed for, in its headers or its address; None when it is not signed."""
+    found = _SERVICE.search(environ.get("HTTP_AUTHORIZATION", "")) or _SERVICE.search(unquote(environ["QUERY_STRING"]))
+    return found["service"].lower() if found else None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import s3_backends
 
 from local.aws import lambda_process, resources, template
@@ -24,6 +23,7 @@ from local.aws.event_source import EventSource
 from local.aws.gateway import Gateway, Network
 from local.aws.http_server import Server, WsgiApp
 from local.aws.identities import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Device, Identities
+from local.aws.moto_app import MotoApp
 from local.aws.s3 import signatures
 from local.aws.s3.objects import BucketState, Objects
 from local.aws.s3.request import Request
@@ -63,7 +63,7 @@ class LocalAws:
         self._queues = DurableQueues.install(self._state, options.region)
         self._tables = DurableTables.install(self._state, options.region)
         self._bridge = Bridge(self._state, self._queues)
-        moto = DomainDispatcherApplication(create_backend_app)
+        moto = MotoApp()
         self._secrets = DurableSecrets(self._state, options.region, moto)
         self._objects = Objects(self._state, self._bridge.told)
         self._s3 = S3Service(self._state, self._objects, bucket_state, moto, self._check, self._door.hides_absence)

@@ -3,6 +3,8 @@
     pk  SEG#{thing}#{camera}#{yyyy-mm-dd}     the UTC day on which the segment starts
     sk  {stream}#{start}                      main or sub, start as in its key: sorts by time within a stream
 
+Attributes at the top are those that the indexes carry; the rest of what is known of a segment is the map `facts`.
+
 Thumbnail (.jpg) and details (.json) of a segment are attributes of the same item, found by their keys, so that they
 may come before it. An item without `object_key` is not a segment: a picture of its own, or what is left of a deleted
 segment until `expires_s` (its marks must outlive the events that may still come: SQS keeps them 14 days).
@@ -24,33 +26,16 @@ from components.shared.wire.units import format_iso, format_stamp
 
 TOMBSTONE_S = 30 * 86_400  # how long marks outlive their segment: twice the 14 days that a message can wait
 
-Value = str | int
+Value = str | int | Mapping[str, str | int]
 
-_FACTS = (
+_OF_SEGMENT = (
     "camera",
     "stream",
-    "site",
     "start_ns",
     "end_ns",
     "object_key",
     "size_bytes",
-    "version_id",
-    "etag",
-    "run",
-    "codec",
-    "width",
-    "height",
-    "frames",
-    "sha256",
-    "time_base",
-    "start_ticks",
-    "init_bytes",
-    "gops",
-    "origin",
-    "time_zone",
-    "time_zone_flags",
-    "trigger",
-    "metadata_fault",
+    "facts",
     "by_time_pk",
     "by_time_sk",
 )
@@ -93,7 +78,7 @@ def decide(key: str, mark: str, seen: Seen | None, now_s: int) -> Change:
         given = _segment(thing, key, name, seen) if seen is not None else {}
         # A tombstone goes by itself; the item of a segment that is there does not.
         expiry: dict[str, Value] = {} if seen is not None else {"expires_s": now_s + TOMBSTONE_S}
-        owned: tuple[str, ...] = (*_FACTS, "expires_s")
+        owned: tuple[str, ...] = (*_OF_SEGMENT, "expires_s")
     else:
         given = {_ATTRIBUTE[name.kind]: key} if seen is not None else {}
         expiry = {}
@@ -113,33 +98,32 @@ def item_key(thing: str, name: ObjectName) -> tuple[str, str]:
 
 
 def _segment(thing: str, key: str, name: ObjectName, seen: Seen) -> dict[str, Value]:
-    stamp = format_stamp(name.start_ns)
-    common: dict[str, Value] = {
-        "site": thing,
+    start_ns, end_ns, facts = _told(name, seen)
+    given: dict[str, Value] = {
         "camera": name.camera,
         "stream": name.stream,
+        "start_ns": start_ns,
         "object_key": key,
         "size_bytes": seen.size_bytes,
-        "version_id": seen.version_id,
-        "etag": seen.etag,
+        "facts": {"version_id": seen.version_id, "etag": seen.etag, **facts},
         "by_time_pk": f"{thing}#{format_iso(name.start_ns)[:10]}",
-        "by_time_sk": f"{stamp}#{stream_stem(name.camera, name.stream)}",
+        "by_time_sk": f"{format_stamp(name.start_ns)}#{stream_stem(name.camera, name.stream)}",
     }
-    return {**common, **_told(name, seen)}
+    return given if end_ns is None else {**given, "end_ns": end_ns}
 
 
-def _told(name: ObjectName, seen: Seen) -> dict[str, Value]:
-    """What the object's metadata tell. A segment with bad metadata is footage all the same, and says so."""
+def _told(name: ObjectName, seen: Seen) -> tuple[int, int | None, dict[str, str | int]]:
+    """Start, end and other facts that the object's metadata tell.
+
+    A segment with bad metadata is footage all the same: it is indexed by its name and says what is wrong.
+    """
     metadata = seen.metadata
-    told: dict[str, Value] = {
-        attribute: metadata[field_name] for attribute, field_name in _FOREIGN.items() if field_name in metadata
+    told: dict[str, str | int] = {
+        fact: metadata[field_name] for fact, field_name in _FOREIGN.items() if field_name in metadata
     }
-    start_ns: int = name.start_ns
-    end_ns: int | None = None
     try:
         if "nvr-version" in metadata:
             facts = segment_metadata.decode(metadata, seen.size_bytes)
-            start_ns, end_ns = facts.start_ns, facts.end_ns
             told |= {
                 "run": facts.run,
                 "codec": facts.codec,
@@ -152,14 +136,12 @@ def _told(name: ObjectName, seen: Seen) -> dict[str, Value]:
                 "init_bytes": facts.init_bytes,
                 "gops": metadata["nvr-gops"],
             }
-        elif "nvr-end-ns" in metadata:
-            start_ns, end_ns = int(metadata["nvr-start-ns"]), int(metadata["nvr-end-ns"])
+            return facts.start_ns, facts.end_ns, told
+        if "nvr-end-ns" in metadata:
+            return int(metadata["nvr-start-ns"]), int(metadata["nvr-end-ns"]), told
     except (Rejected, KeyError, ValueError) as error:
         told["metadata_fault"] = str(error)
-    told["start_ns"] = start_ns
-    if end_ns is not None:
-        told["end_ns"] = end_ns
-    return told
+    return name.start_ns, None, told
 
 
 _FOREIGN = {
@@ -168,4 +150,4 @@ _FOREIGN = {
     "time_zone_flags": "nvr-time-zone-flags",
     "trigger": "nvr-trigger",
 }
-"""Attributes of an item by the metadata that normalize_object writes."""
+"""Facts by the metadata that normalize_object writes."""

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -100,4 +101,6 @@ def apply(change: core.Change, doors: Doors) -> bool:
 
 
 def _typed(value: core.Value) -> Any:
+    if isinstance(value, Mapping):
+        return {"M": {name: _typed(inner) for name, inner in value.items()}}
     return {"N": str(value)} if isinstance(value, int) else {"S": value}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -78,9 +78,10 @@ def truth(bucket: Bucket) -> dict[str, Value | None]:
 def found(table: Table) -> dict[str, Value | None]:
     assert len(table.items) == 1, "one item per segment"
     (item,) = table.items.values()
-    return {name: item.get(name) for name in ("object_key", "version_id", "size_bytes", "by_time_pk")} | {
-        name: item.get(name) for name in ("thumbnail_key", "details_key")
-    }
+    facts = item.get("facts", {})
+    assert isinstance(facts, Mapping)
+    names = ("object_key", "size_bytes", "by_time_pk", "thumbnail_key", "details_key")
+    return {"version_id": facts.get("version_id")} | {name: item.get(name) for name in names}
 
 
 CHANGE = st.tuples(
