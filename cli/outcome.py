@@ -151,8 +151,8 @@ class Watch:
                 return
             time.sleep(DRAIN_POLL_S)
 
-    def account(self, stop_core: Callable[[], None]) -> Outcome:
-        """Stop the core and account for everything."""
+    def account(self, stop_core: Callable[[], None], *, thoroughly: bool) -> Outcome:
+        """Stop the core and account for everything; thoroughly includes holding the catalogues against the files."""
         view = self.look()
         stop_core()
         final = replace(
@@ -160,9 +160,9 @@ class Watch:
             components=tuple(self._components.values()),
             messages_dropped=view.messages_dropped,
         )
-        return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final)))
+        return Outcome(final, self._cloud.count_indexed(), tuple(self._errors(final, thoroughly)))
 
-    def _errors(self, view: SiteView) -> list[Fault]:
+    def _errors(self, view: SiteView, thoroughly: bool) -> list[Fault]:
         errors = [Fault(name, "was given up by the core (BROKEN)") for name in sorted(self._given_up)]
         errors += [
             Fault(camera.id, f"is offline: {camera.cause}") for camera in view.cameras if camera.state == "offline"
@@ -173,9 +173,8 @@ class Watch:
             if not any(view_of.id == camera and view_of.segments for view_of in view.cameras)
         ]
         errors += [Fault("CloudSync", refused) for refused in view.uploads_refused]
-        errors += [
-            Fault("catalogue", f"{found.what}: {found.where}: {found.detail}") for found in check(self._layout.data)
-        ]
+        findings = check(self._layout.data) if thoroughly else []
+        errors += [Fault("catalogue", f"{found.what}: {found.where}: {found.detail}") for found in findings]
         errors += self._logged()
         return errors[:ERRORS_TOLD_MAX]
 

@@ -87,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     signal.signal(signal.SIGUSR1, lambda _number, _frame: over.set())
-    site = Site(layout)
     table = LiveTable(arguments.data, interactive=sys.stderr.isatty())
+    site = Site(layout, Waiting(layout, table.step, stop))
     try:
         begun_ns = time.time_ns()
         cloud, cameras = bring_up(site, arguments, table.step)
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
             # What it closes last is still to be uploaded and indexed: the others stay until that is done.
             site.undeploy(artifacts.PUBLISHER_PREFIX + CAPTURE)
             watch.drain()
-        outcome = watch.account(site.stop_core)
+        outcome = watch.account(site.stop_core, thoroughly=arguments.for_s is not None)
     except StandInError as error:
         raise Transient(str(error)) from error
     finally:
@@ -139,7 +139,7 @@ def bring_up(
     count = arguments.cameras if arguments.cameras is not None else (0 if documents else CAMERAS_DEFAULT)
     if count:
         step("starting the cameras (the first time their scene is encoded)")
-        cameras = site.start_cameras(stand_in_specs(count, arguments), lambda: None)
+        cameras = site.start_cameras(stand_in_specs(count, arguments))
         cloud.set_secret(STAND_IN_SECRET, f"{CAMERA_USER}:{site.camera_password()}")
         documents |= stand_in_documents(cameras.addresses["cameras"])
     cloud.configure(documents, arguments.segment_seconds)
@@ -154,6 +154,29 @@ def bring_up(
         built.folder, deployment(THING, stand_in, components), arguments.nucleus, arguments.drop_local_messages
     )
     return cloud, documents.keys()
+
+
+class Waiting:
+    """What is done while a stand-in starts: the progress of encoding is passed on, and Ctrl-C is noticed."""
+
+    def __init__(self, layout: Layout, step: Callable[[str], None], stop: threading.Event) -> None:
+        self._log_file = layout.logs / "cameras.log"
+        self._size = self._log_file.stat().st_size if self._log_file.exists() else 0
+        self._step = step
+        self._stop = stop
+
+    def __call__(self) -> None:
+        """KeyboardInterrupt when the user wants to stop."""
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        if self._log_file.exists() and self._log_file.stat().st_size > self._size:
+            with self._log_file.open(errors="replace") as log:
+                log.seek(self._size)
+                added = log.read()
+                self._size = log.tell()
+            for line in added.splitlines():
+                if line.startswith("encoding "):
+                    self._step(line)
 
 
 def follow(site: Site, watch: Watch, table: LiveTable, ends: Sequence[threading.Event], for_s: float | None) -> None:

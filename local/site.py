@@ -64,8 +64,10 @@ class Layout:
 class Site:
     """The stand-ins of one site. Start the cloud, then the cameras, then the core; `stop` ends what was started."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, while_waiting: Callable[[], None] = lambda: None) -> None:
+        """`while_waiting` is called again and again while a stand-in starts; what it raises ends the wait."""
         self.layout = layout
+        self._while_waiting = while_waiting
         self.cloud: StandIn | None = None
         self.cameras: StandIn | None = None
         self.core: StandIn | None = None
@@ -79,7 +81,7 @@ class Site:
         self.cloud = self._start("cloud", arguments, CLOUD_READY_S_MAX, cloud_environment(os.environ))
         return self.cloud
 
-    def start_cameras(self, specs: list[dict[str, Any]], while_waiting: Callable[[], None]) -> StandIn:
+    def start_cameras(self, specs: list[dict[str, Any]]) -> StandIn:
         """Start RTSP cameras; the first start encodes their scene, with its progress in the log."""
         spec_file = self.layout.local / "cameras.json"
         password = self.camera_password()
@@ -90,9 +92,7 @@ class Site:
         arguments += ["--ready", str(self.layout.ready("cameras")), "--die-with-parent"]
         # The port is kept, since the cameras' addresses stand in the site's configuration.
         arguments += ["--port", str(self._kept_port("cameras"))]
-        self.cameras = self._start(
-            "cameras", arguments, CAMERAS_READY_S_MAX, dict(os.environ), while_waiting=while_waiting
-        )
+        self.cameras = self._start("cameras", arguments, CAMERAS_READY_S_MAX, dict(os.environ))
         return self.cameras
 
     def start_core(self, build: Path, deployment: dict[str, Any], profile: str, drop_local_messages: bool) -> StandIn:
@@ -147,9 +147,11 @@ class Site:
     def stop(self) -> None:
         """Stop everything that was started: components first, so that they can still finish what they do."""
         self.stop_core()
-        for stand_in in (self.cameras, self.cloud):
-            if stand_in is not None:
-                stand_in.stop()
+        left = [stand_in for stand_in in (self.cameras, self.cloud) if stand_in is not None]
+        for stand_in in left:
+            stand_in.ask_to_stop()
+        for stand_in in left:
+            stand_in.stop()
         self.cameras = self.cloud = None
 
     def core_status(self) -> dict[str, Any]:
@@ -174,7 +176,6 @@ class Site:
         ready_s_max: float,
         environment: dict[str, str],
         ready_file: Path | None = None,
-        while_waiting: Callable[[], None] = lambda: None,
         is_ready: Callable[[dict[str, Any]], bool] = bool,
     ) -> StandIn:
         log_file = self.layout.logs / f"{name}.log"
@@ -185,7 +186,7 @@ class Site:
             log_file,
             environment,
             ready_s_max,
-            while_waiting,
+            self._while_waiting,
             is_ready,
         )
 

@@ -43,10 +43,15 @@ class StandIn:
                 f"{self.name} ended by itself with code {self.process.returncode}: {tail(self.log_file)}"
             )
 
-    def stop(self) -> None:
-        """Stop the process, by force when it does not go by itself; harmless when it has gone."""
+    def ask_to_stop(self) -> None:
+        """Tell the process to stop, without waiting; harmless when it has gone."""
         if self.process.poll() is None:
             self.process.terminate()
+
+    def stop(self) -> None:
+        """Stop the process, by force when it does not go by itself; harmless when it has gone."""
+        self.ask_to_stop()
+        if self.process.poll() is None:
             try:
                 self.process.wait(STOP_S_MAX)
             except subprocess.TimeoutExpired:
@@ -89,7 +94,11 @@ def start(
         if time.monotonic() > deadline:
             stand_in.stop()
             raise StandInError(f"{name} was not ready within {ready_s_max:.0f} s: {tail(log_file)}")
-        while_waiting()
+        try:
+            while_waiting()
+        except BaseException:
+            stand_in.stop()
+            raise
         time.sleep(READY_POLL_S)
     stand_in.addresses = _said(ready_file)
     return stand_in

@@ -78,7 +78,7 @@ def test_second_start_without_the_cloud(tmp_path: Path) -> None:
     before = closed(layout.data)
     second = Site(layout)
     try:
-        second.start_cameras(stand_in_specs(OPTIONS.cameras, OPTIONS), lambda: None)
+        second.start_cameras(stand_in_specs(OPTIONS.cameras, OPTIONS))
         built = artifacts.build(ROOT, ROOT / "greengrass-build")
         provide_packages(layout.data, built.packages)
         second.start_core(built.folder, deployed, "lite", drop_local_messages=False)
