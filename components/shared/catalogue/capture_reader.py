@@ -7,6 +7,7 @@ nothing of how rows come about; see `capture`.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +27,7 @@ from components.shared.errors import Fatal
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.units import WallNs
 
+STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
 RECORD_END = (
     "SELECT max(end) FROM (SELECT * FROM (SELECT coalesce(end_ns, start_ns) AS end FROM segment "
@@ -33,6 +35,14 @@ RECORD_END = (
     "(SELECT coalesce(end_ns, start_ns) FROM gap WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1))"
 )
 """Where the record of a camera's stream ends, NULL without one; of what is open only the start is known."""
+
+_STREAMS_OF = (
+    "WITH RECURSIVE known (camera) AS (SELECT min(camera) FROM {table} UNION ALL "
+    "SELECT (SELECT min(camera) FROM {table} WHERE camera > known.camera) FROM known WHERE known.camera IS NOT NULL), "
+    "kinds (stream) AS (VALUES ('main'), ('sub')) SELECT known.camera, kinds.stream FROM known, kinds WHERE EXISTS "
+    "(SELECT 1 FROM {table} AS one WHERE one.camera = known.camera AND one.stream = kinds.stream) LIMIT ?"
+)
+"""The streams of a table, a step in its index each instead of a walk over all rows."""
 
 _BEFORE_ALL = -9_223_372_036_854_775_808
 """The smallest integer of SQLite: every row comes after it."""
@@ -92,15 +102,20 @@ class CaptureReader:
         stream: StreamName | None = None,
     ) -> list[SegmentRow]:
         """Segments that have footage in `[since_ns, until_ns)`, by start. An open one lasts until it is closed."""
+        if camera is not None and stream is None:
+            # Each stream by its own index, which a search for both could not use.
+            both = (self.segments(camera, since_ns, until_ns, state, limit, name) for name in STREAM_NAMES)
+            return sorted(itertools.chain(*both), key=lambda row: (row.start_ns, row.segment))[:limit]
         where = _Where()
         where.add("camera = ?", camera)
         where.add("stream = ?", stream)
         where.add("(end_ns > ? OR end_ns IS NULL)", since_ns)
         where.add("start_ns < ?", until_ns)
         where.add("state = ?", state)
+        first_ns = _BEFORE_ALL if since_ns is None else self._first_start_ns(camera, stream, since_ns)
 
         def fetch(last: Row | None, count: int) -> list[Row]:
-            after = (last[7], last[0]) if last is not None else (_BEFORE_ALL, "")
+            after = (last[7], last[0]) if last is not None else (first_ns, "")
             sql = f"{SELECT_SEGMENT} WHERE (start_ns, segment) > (?, ?) {where.sql} ORDER BY start_ns, segment LIMIT ?"
             return self._database.read(sql, *after, *where.values, count)
 
@@ -121,8 +136,9 @@ class CaptureReader:
 
     def recorded_streams(self) -> list[tuple[str, StreamName]]:
         """Cameras and streams that have a segment or a gap, configured or not."""
-        sql = "SELECT camera, stream FROM segment UNION SELECT camera, stream FROM gap ORDER BY 1, 2 LIMIT ?"
-        return [(row[0], row[1]) for row in self._database.read(sql, READ_ROWS_MAX)]
+        found = set(self._database.read(_STREAMS_OF.format(table="segment"), READ_ROWS_MAX))
+        found.update(self._database.read(_STREAMS_OF.format(table="gap"), READ_ROWS_MAX))
+        return [(camera, stream) for camera, stream in sorted(found)]
 
     def segment(self, segment: str) -> SegmentRow | None:
         """The row of that id, or None."""
@@ -139,7 +155,8 @@ class CaptureReader:
 
     def open_segments(self) -> list[SegmentRow]:
         """Segments that are being written, or were when Capture ended."""
-        sql = f"{SELECT_SEGMENT} WHERE state = 'open' ORDER BY start_ns, segment LIMIT ?"
+        # Without the plus SQLite would walk through all segments in their order instead of the few that are open.
+        sql = f"{SELECT_SEGMENT} WHERE state = 'open' ORDER BY +start_ns, segment LIMIT ?"
         return [rows.segment_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
 
     def gaps(
@@ -231,6 +248,17 @@ class CaptureReader:
         )
         found = self._database.read(sql, camera, stream, volume)
         return WallNs(found[0][0]) if found else None
+
+    def _first_start_ns(self, camera: str | None, stream: StreamName | None, since_ns: int) -> int:
+        """No segment with footage at `since_ns` or later starts before this: found by index, not by reading them all.
+
+        The segments of a stream never overlap: only the last one that starts before can reach over.
+        """
+        known = self.recorded_streams() if camera is None or stream is None else [(camera, stream)]
+        streams = [found for found in known if camera in (None, found[0]) and stream in (None, found[1])]
+        sql = "SELECT max(start_ns) FROM segment WHERE camera = ? AND stream = ? AND start_ns <= ?"
+        starts = [self._database.read(sql, *found, since_ns)[0][0] for found in streams]
+        return min((int(start) for start in starts if start is not None), default=since_ns)
 
     def known_paths(self, camera: str, stream: StreamName, volume: str, since_ns: int) -> frozenset[str]:
         """The paths of a stream's segments on a volume that start at `since_ns` or later."""

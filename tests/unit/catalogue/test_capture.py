@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -338,6 +339,26 @@ def test_segments_are_found_by_camera_time_and_state(writer: CaptureWriter) -> N
     assert [found.start_ns for found in writer.segments("cam-1", state="closed", limit=2)] == [at(0), at(3)]
     assert [found.camera for found in writer.segments(state="open")] == ["cam-2", "cam-1"]
     assert [found.stream for found in writer.segments(stream="sub")] == []
+
+
+def test_streams_of_a_camera_are_told_together_or_apart(writer: CaptureWriter) -> None:
+    """Without a stream both of a camera's are given, by start; what has a segment or a gap is a recorded stream."""
+    writer.begin_run(replace(RUN, run="run-sub", stream="sub"))
+    for start in (0, 3):
+        record(writer, start, start + 3)
+        sub = open_row("cam-1", "sub", at(start + 1), "run-sub", "main")
+        writer.open_segment(sub)
+        writer.close_segment(sub.segment, facts(at(start + 1), at(start + 4), "run-sub"), PARTS)
+    writer.begin_gap("cam-0", "sub", at(0), "frozen")
+
+    def starts(**asked: Any) -> list[tuple[str, WallNs]]:
+        return [(found.stream, found.start_ns) for found in writer.segments("cam-1", **asked)]
+
+    both = [("main", at(0)), ("sub", at(1)), ("main", at(3)), ("sub", at(4))]
+    assert starts() == both and starts(limit=3) == both[:3] and starts(since_ns=at(3.5)) == both[1:]
+    assert starts(stream="sub") == both[1::2]
+    assert [found.start_ns for found in writer.segments(since_ns=at(3.5))] == [start for _, start in both[1:]]
+    assert writer.recorded_streams() == [("cam-0", "sub"), ("cam-1", "main"), ("cam-1", "sub")]
 
 
 def test_gaps_are_found_by_camera_and_time(writer: CaptureWriter) -> None:
