@@ -48,12 +48,12 @@ class StandIn:
         if self.process.poll() is None:
             self.process.terminate()
 
-    def stop(self) -> None:
-        """Stop the process, by force when it does not go by itself; harmless when it has gone."""
+    def stop(self, within_s: float = STOP_S_MAX) -> None:
+        """Stop the process, by force when it does not go by itself in time; harmless when it has gone."""
         self.ask_to_stop()
         if self.process.poll() is None:
             try:
-                self.process.wait(STOP_S_MAX)
+                self.process.wait(within_s)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
