@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_S_MAX = 20
-"""To connect, and for one block of a body to leave: 128 KiB in 20 s is 52 kbit/s, too little for any video."""
+"""To connect, and for one block of a body to leave: 16 KiB in 20 s is 7 kbit/s, less than any link that is up."""
 
 ANSWER_S_MAX = 120
 """To answer once the body has left us: what still lies in socket buffers (up to 4 MB) must drain over a slow link."""

@@ -17,9 +17,8 @@ from pathlib import Path
 from components.cloud_sync.object_store import Stopped
 from components.shared.errors import Rejected, Transient
 
-BLOCK_BYTES = 128 * 1024
-"""Read and sent at once. Python's HTTP client asks for 16 KiB at a time, which costs a quarter more CPU; a block must
-also leave within the client's send timeout on the slowest link that can carry video at all."""
+READ_BYTES_MAX = 128 * 1024
+"""In memory per request, whatever the HTTP client asks for (16 KiB; larger blocks were measured to save no CPU)."""
 
 HASH_BLOCK_BYTES = 1024 * 1024
 
@@ -92,11 +91,11 @@ class Section:
         return self._size_bytes
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next block, which may be larger than `size`: see BLOCK_BYTES. No bytes at the end."""
+        """The next bytes, at most `size` and READ_BYTES_MAX of them; none at the end."""
         left = self._size_bytes - self._position
-        if left == 0 or size == 0:
+        wanted = min(left, READ_BYTES_MAX if size < 0 else min(size, READ_BYTES_MAX))
+        if wanted == 0:
             return b""
-        wanted = left if size < 0 else min(left, max(size, BLOCK_BYTES))
         data = self._source.read_at(self._offset_bytes + self._position, wanted)
         self._position += len(data)
         return data

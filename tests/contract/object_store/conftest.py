@@ -81,7 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-@pytest.fixture(params=["fake"])
+@pytest.fixture(params=["fake", pytest.param("s3", marks=pytest.mark.slow)])
 def subject(request: pytest.FixtureRequest) -> Subject:
     """One store per test; the bucket of the real one is shared, so that every test takes keys of its own."""
     if request.param == "fake":

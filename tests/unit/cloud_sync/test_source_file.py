@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.cloud_sync.object_store import Stopped
-from components.cloud_sync.source_file import BLOCK_BYTES, FileGone, open_source
+from components.cloud_sync.source_file import READ_BYTES_MAX, FileGone, open_source
 from components.shared.errors import Rejected
 
 DATA = bytes(range(256)) * 2_000
@@ -29,16 +29,17 @@ def test_section_gives_its_bytes_in_blocks(path: Path) -> None:
         for _ in range(2):
             blocks = list(iter(lambda: body.read(16_384), b""))
             assert b"".join(blocks) == DATA[100:300_100]
-            assert max(map(len, blocks)) <= BLOCK_BYTES
+            assert max(map(len, blocks)) <= 16_384
             assert body.tell() == 300_000
             assert body.seek(0) == 0
+        assert len(body.read()) <= READ_BYTES_MAX
 
 
 def test_sections_are_independent(path: Path) -> None:
     """Two sections of one file may be read in turns."""
     with open_source(path, len(DATA), threading.Event()) as source:
         first, second = source.section(0, 200_000), source.section(200_000, 200_000)
-        blocks = [first.read(), second.read(), first.read(), second.read()]
+        blocks = [body.read(100_000) for body in (first, second, first, second)]
         assert blocks[0] + blocks[2] == DATA[:200_000]
         assert blocks[1] + blocks[3] == DATA[200_000:400_000]
 
@@ -72,7 +73,8 @@ def test_file_that_shrinks_while_it_is_read_is_rejected(path: Path) -> None:
         body.read(1)
         with path.open("r+b") as file:
             file.truncate(1_000)
-        with pytest.raises(Rejected, match="ends at byte"):
+        assert len(body.read(2_000)) == 999
+        with pytest.raises(Rejected, match="ends at byte 1000"):
             body.read(1)
 
 
