@@ -12,8 +12,9 @@ in the environment; a credentials file that lies about on a box is not read.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import botocore.config
 import botocore.credentials
@@ -44,6 +45,8 @@ from components.cloud_sync.object_store import (
 from components.shared.errors import NvrError, Rejected, Transient
 
 if TYPE_CHECKING:
+    from botocore.awsrequest import AWSResponse
+    from botocore.model import OperationModel
     from mypy_boto3_s3.client import S3Client
 
 T = TypeVar("T")
@@ -75,29 +78,48 @@ _BUCKET_CODES = frozenset({"NoSuchBucket", "PermanentRedirect", "AuthorizationHe
 _CREDENTIALS_ADVICE = "check the core's Token Exchange Service and the role alias that it is configured with"
 
 
-class S3Store:
-    """One bucket, through one client that all workers share."""
+_NO_ANSWER = (BotoCoreError, ResponseParserError, RecursionError)
+"""What botocore raises for a request without an answer of S3. RecursionError: it asks HeadBucket where a redirected
+bucket is, and again when that is redirected too, as by a sign-in page (seen with botocore 1.44.5)."""
 
-    def __init__(self, client: S3Client, bucket: str) -> None:
-        self._client = client
+
+class S3Store:
+    """One bucket, through one client that all workers share. The client is made at the first request.
+
+    Made earlier it would ask for credentials at once, and a core without a network cannot give them.
+    """
+
+    def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
+        self._make_client = make_client
+        self._made_client: S3Client | None = None
+        self._lock = threading.Lock()
         self._bucket = bucket
+
+    @property
+    def _client(self) -> S3Client:
+        with self._lock:
+            if self._made_client is None:
+                self._made_client = self._make_client()
+            return self._made_client
 
     def head(self, key: str) -> StoredObject | None:
         """See ObjectStore. To a role without s3:ListBucket, S3 says "forbidden" of an object that is not there."""
-        try:
-            found = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
-        except ClientError as error:
-            if _status(error) in {403, 404}:
-                return None
-            raise self._translated(error, f"object {key}: look") from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise self._translated(error, f"object {key}: look") from error
-        return StoredObject(found["ContentLength"], found.get("ChecksumSHA256"), found["ETag"], found["Metadata"])
+        step = f"object {key}: look"
+        found = self._call(
+            step,
+            lambda: self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED"),
+            unknown=frozenset({403, 404}),
+        )
+        if found is None:
+            return None
+        etag = _told(found.get("ETag"), step)
+        return StoredObject(found["ContentLength"], found.get("ChecksumSHA256"), etag, found["Metadata"])
 
     def put_object(self, new: NewObject, body: Body, sha256: str) -> StoredObject:
         """See ObjectStore."""
+        step = f"object {new.key}: put"
         answer = self._call(
-            f"object {new.key}: put",
+            step,
             lambda: self._client.put_object(
                 Bucket=self._bucket,
                 Key=new.key,
@@ -110,12 +132,13 @@ class S3Store:
                 IfNoneMatch="*",
             ),
         )
-        return StoredObject(None, answer.get("ChecksumSHA256"), answer["ETag"])
+        return StoredObject(None, answer.get("ChecksumSHA256"), _told(answer.get("ETag"), step))
 
     def create_upload(self, new: NewObject) -> str:
         """See ObjectStore."""
+        step = f"object {new.key}: begin a multipart upload"
         answer = self._call(
-            f"object {new.key}: begin a multipart upload",
+            step,
             lambda: self._client.create_multipart_upload(
                 Bucket=self._bucket,
                 Key=new.key,
@@ -125,7 +148,7 @@ class S3Store:
                 ChecksumType="COMPOSITE",
             ),
         )
-        return answer["UploadId"]
+        return _told(answer.get("UploadId"), step)
 
     def list_uploads(self, key: str) -> tuple[str, ...]:
         """See ObjectStore."""
@@ -135,19 +158,14 @@ class S3Store:
             uploads = [upload for page in pages for upload in page.get("Uploads", ()) if upload["Key"] == key]
             return tuple(upload["UploadId"] for upload in sorted(uploads, key=lambda upload: upload["Initiated"]))
 
-        try:
-            return found()
-        except ClientError as error:
-            if _status(error) == 403:
-                return ()  # the bucket's lifecycle rule ends what we may not see
-            raise self._translated(error, f"object {key}: list uploads") from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise self._translated(error, f"object {key}: list uploads") from error
+        # What we may not see, the bucket's lifecycle rule ends.
+        return self._call(f"object {key}: list uploads", found, unknown=frozenset({403})) or ()
 
     def upload_part(self, key: str, upload_id: str, number: int, body: Body, sha256: str) -> str:
         """See ObjectStore."""
+        step = f"object {key}: part {number}"
         answer = self._call(
-            f"object {key}: part {number}",
+            step,
             lambda: self._client.upload_part(
                 Bucket=self._bucket,
                 Key=key,
@@ -159,7 +177,7 @@ class S3Store:
                 ChecksumSHA256=sha256,
             ),
         )
-        return answer["ETag"]
+        return _told(answer.get("ETag"), step)
 
     def list_parts(self, key: str, upload_id: str) -> tuple[StoredPart, ...]:
         """See ObjectStore."""
@@ -176,8 +194,9 @@ class S3Store:
 
     def complete_upload(self, key: str, upload_id: str, parts: Sequence[PartToJoin], size_bytes: int) -> StoredObject:
         """See ObjectStore."""
+        step = f"object {key}: complete"
         answer = self._call(
-            f"object {key}: complete",
+            step,
             lambda: self._client.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=key,
@@ -191,49 +210,68 @@ class S3Store:
                 IfNoneMatch="*",
             ),
         )
-        return StoredObject(None, answer.get("ChecksumSHA256"), answer["ETag"])
+        return StoredObject(None, answer.get("ChecksumSHA256"), _told(answer.get("ETag"), step))
 
     def abort_upload(self, key: str, upload_id: str) -> None:
         """See ObjectStore."""
-        try:
-            self._call(
-                f"object {key}: abort an upload",
-                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id),
-            )
-        except UploadGone:
-            return
+        self._call(
+            f"object {key}: abort an upload",
+            lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id),
+            unknown=frozenset({404}),
+        )
 
-    def _call(self, step: str, request: Callable[[], T]) -> T:
+    @overload
+    def _call(self, step: str, request: Callable[[], T]) -> T: ...
+
+    @overload
+    def _call(self, step: str, request: Callable[[], T], unknown: frozenset[int]) -> T | None: ...
+
+    def _call(self, step: str, request: Callable[[], T], unknown: frozenset[int] = frozenset()) -> T | None:
+        """The answer to a request; None when its status is one of `unknown`. What is raised is one of ours."""
         try:
             return request()
-        except (ClientError, BotoCoreError, ResponseParserError) as error:
-            raise self._translated(error, step) from error
-
-    def _translated(self, error: Exception, step: str) -> NvrError:
-        if isinstance(error, ClientError):
-            return from_answer(error, step, self._bucket)
-        return from_failure(error, step, self._bucket)
+        except ClientError as error:
+            if _status(error) in unknown:
+                return None
+            raise from_answer(error, step, self._bucket) from error
+        except _NO_ANSWER as error:
+            raise from_failure(error, step, self._bucket) from error
 
 
 def open_s3(bucket: str, connections: int) -> S3Store:
     """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client)."""
-    session = botocore.session.Session()
-    only_the_core = botocore.credentials.CredentialResolver([botocore.credentials.ContainerProvider()])
-    session.register_component("credential_provider", only_the_core)
-    config = botocore.config.Config(
-        connect_timeout=CONNECT_S_MAX,
-        read_timeout=ANSWER_S_MAX,
-        max_pool_connections=connections,
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"payload_signing_enabled": False},
-        tcp_keepalive=True,
-    )
-    try:
-        return S3Store(cast("S3Client", session.create_client("s3", config=config)), bucket)
-    except BotoCoreError as error:
-        raise Transient(f"S3 client: {error}; the core gives region and proxy in the environment") from error
+
+    def make_client() -> S3Client:
+        session = botocore.session.Session()
+        only_the_core = botocore.credentials.CredentialResolver([botocore.credentials.ContainerProvider()])
+        session.register_component("credential_provider", only_the_core)
+        config = botocore.config.Config(
+            connect_timeout=CONNECT_S_MAX,
+            read_timeout=ANSWER_S_MAX,
+            max_pool_connections=connections,
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            s3={"payload_signing_enabled": False},
+            tcp_keepalive=True,
+        )
+        client = session.create_client("s3", config=config)
+        client.meta.events.register("after-call.s3", refuse_cut_answer)
+        return cast("S3Client", client)
+
+    return S3Store(make_client, bucket)
+
+
+def refuse_cut_answer(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
+    """StoreAway when an answer ended before its length: botocore takes what came for the whole (seen with 1.44.5).
+
+    A list of parts that lost its body would say that there are none.
+    """
+    length = http_response.headers.get("Content-Length")
+    if length is None or model.http.get("method") == "HEAD":
+        return
+    if len(http_response.content) < int(length):
+        raise StoreAway(f"{model.name}: the answer was cut off after {len(http_response.content)} of {length} bytes")
 
 
 def from_answer(error: ClientError, step: str, bucket: str) -> NvrError:
@@ -280,6 +318,13 @@ def from_failure(error: Exception, step: str, bucket: str) -> NvrError:
     if isinstance(error, ParamValidationError):
         return StoreAway(f"{step}: {error}: check the bucket {bucket!r}, the component's mediaBucket")
     return StoreAway(f"{step}: {error}")
+
+
+def _told(value: str | None, step: str) -> str:
+    """What every answer of S3 holds. One without it comes from something in between, such as a sign-in page."""
+    if not value:
+        raise StoreAway(f"{step}: the answer is not one of S3: check whether a proxy or sign-in page is in between")
+    return value
 
 
 def _status(error: ClientError) -> int:

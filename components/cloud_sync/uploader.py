@@ -141,6 +141,7 @@ class Uploader:
         def on_part(number: int, of: int) -> None:
             nonlocal sent
             sent += 1
+            self._answered(row)
             self._around.status.progressed()
             self._around.log.debug("part_uploaded", camera=row.camera, segment=row.segment, part=number, of=of)
 
