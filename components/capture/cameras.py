@@ -23,10 +23,13 @@ from components.shared.runtime.config import ConfigWatcher, Snapshot
 from components.shared.runtime.log import Log
 from components.shared.runtime.secrets import secret_path
 from components.shared.wire.site_config import CameraDocument
-from components.shared.wire.units import NS_PER_MS, NS_PER_S
+from components.shared.wire.units import NS_PER_S
 
-LOOK_NS = 500 * NS_PER_MS
+LOOK_NS = NS_PER_S
 """How soon a change of the configuration is followed; a look costs a listing of one small folder."""
+
+REPORT_NS = 15 * NS_PER_S
+"""How often the answers to the documents are looked through for what is due; a new snapshot is answered at once."""
 
 JOIN_S_MAX = 1.1
 """How long the workers have to close their segments when the component stops, of the 1.3 s that it has."""
@@ -70,6 +73,7 @@ class Cameras:
         self._clock = workshop.clock
         self._log = log
         self._snapshot: Snapshot | None = None
+        self._report_due_ns: int | None = None
         self._plans: dict[str, CameraPlan] = {}
         self._named: frozenset[str] = frozenset()
         self._running: dict[str, _Running] = {}
@@ -99,12 +103,17 @@ class Cameras:
                 self._begin(camera, plan)
         self._forget_removed()
         self._workshop.board.backlog(sum(running.worker.waiting for running in self._running.values()))
-        if self._snapshot is not None:
-            self._applied.report(self._snapshot)
+        self._report()
 
     def statuses(self) -> dict[str, StreamStatus]:
         """What each camera's stream is now."""
         return {camera: running.worker.status for camera, running in self._running.items()}
+
+    def _report(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._snapshot is not None and (self._report_due_ns is None or now_ns >= self._report_due_ns):
+            self._applied.report(self._snapshot)
+            self._report_due_ns = now_ns + REPORT_NS
 
     def _follow_config(self) -> None:
         try:
@@ -115,6 +124,7 @@ class Cameras:
         if snapshot is None:
             return
         self._snapshot = snapshot
+        self._report_due_ns = None
         site = snapshot.site.document
         self._workshop.segment.target_ns = site.recording.segment_s * NS_PER_S
         # A camera whose document is not good (yet) is still one of the site's: its record goes on.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import av.error
@@ -30,7 +31,7 @@ from components.shared.errors import Fatal
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_file import Fragment, Header, Trailer, encode_trailer, facts_of
 from components.shared.wire.segment_metadata import SegmentFacts
-from components.shared.wire.units import NS_PER_MS, NS_PER_S, TimeBase, WallNs
+from components.shared.wire.units import NS_PER_MS, NS_PER_S, WallNs
 
 FRAGMENT_NS = NS_PER_S
 """What a killed process may lose."""
@@ -75,6 +76,8 @@ class SegmentWriter:
             _MUXED_CODECS[video.codec], width=video.width, height=video.height, time_base=video.time_base.fraction
         )
         self._audio_stream = self._container.add_stream_from_template(audio.template) if audio is not None else None
+        self._video_base = video.time_base.fraction
+        self._audio_base = audio.time_base.fraction if audio is not None else self._video_base
         self.frames = 0
         """Pictures given to the muxer so far."""
 
@@ -85,10 +88,10 @@ class SegmentWriter:
             if not self.frames and find_parameter_sets(self._parameters.codec, payload) is None:
                 payload = self._parameters.extradata + payload
             self.frames += 1
-            self._mux(self._video_stream, self._parameters.time_base, timed, payload)
+            self._mux(self._video_stream, self._video_base, timed, payload)
         elif self._audio is not None and self._audio_stream is not None and self.frames:
             for converted in self._audio.convert(timed):
-                self._mux(self._audio_stream, self._audio.time_base, converted, converted.packet.payload)
+                self._mux(self._audio_stream, self._audio_base, converted, converted.packet.payload)
 
     def finish(self) -> None:
         """Write the last fragment. DiskFailed when the disk does not take it."""
@@ -97,10 +100,10 @@ class SegmentWriter:
         except (av.error.FFmpegError, ValueError) as error:
             raise FileRefused(f"{self._file.path.name}: the muxer cannot finish: {error}") from error
 
-    def _mux(self, stream: Stream, base: TimeBase, timed: TimedPacket, payload: bytes) -> None:
+    def _mux(self, stream: Stream, base: Fraction, timed: TimedPacket, payload: bytes) -> None:
         packet = Packet(payload)
         packet.stream = stream
-        packet.time_base = base.fraction
+        packet.time_base = base
         packet.dts = timed.dts
         packet.pts = timed.pts
         packet.duration = timed.duration_ticks

@@ -5,8 +5,9 @@ segment's start has reached the target, and where the camera changed its picture
 has to start its decoder anew). Every picture from the first keyframe on belongs to exactly one segment; what comes
 before the first keyframe cannot be decoded and is counted, not kept.
 
-A keyframe that does not decode begins nothing. Whether one does is asked of `is_whole` where it matters: when a segment
-would begin with it, and when it comes without the parameter sets that this camera's keyframes otherwise have.
+A keyframe that does not decode begins nothing. Whether one does is asked of `is_whole` where it matters: where a run
+begins, at a cut when that is a while ago (decoding costs as much as recording), and when a keyframe comes without the
+parameter sets that this camera's keyframes otherwise have, as random bytes do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from enum import Enum
 
 from components.capture.core.packets import TimedPacket, VideoParameters
 from components.capture.core.parameter_sets import ParameterSets, find_parameter_sets, picture_size
+from components.shared.wire.units import NS_PER_S
+
+ASK_AGAIN_NS = 60 * NS_PER_S
+"""How long a stream whose keyframe decoded is trusted: garbage that looks right is noticed a minute later."""
 
 
 class Step(Enum):
@@ -50,6 +55,7 @@ class Segmenter:
         self._sequence: tuple[bytes, ...] = ()
         self._has_own_sets = False
         self._start: int | None = None
+        self._asked = 0  # the decode time of the last keyframe that turned out whole
 
     @property
     def parameters(self) -> VideoParameters:
@@ -73,15 +79,22 @@ class Segmenter:
         step = self._wanted(picture.dts, sets)
         is_suspicious = own is None and self._has_own_sets
         parameters = self._with(sets) if sets is not None else self._parameters
-        is_asked = step is not Step.CONTINUE or is_suspicious
-        if is_asked and not self._is_whole(parameters, picture.packet.payload, own is not None):
-            self.damaged += 1
-            return Step.SKIP if self._start is None else Step.CONTINUE
+        if is_suspicious or self._is_due(step, picture.dts):
+            if not self._is_whole(parameters, picture.packet.payload, own is not None):
+                self.damaged += 1
+                return Step.SKIP if self._start is None else Step.CONTINUE
+            self._asked = picture.dts
         self._has_own_sets = self._has_own_sets or own is not None
         self._parameters = parameters
         if sets is not None:
             self._sequence = sets.sequence
         return step
+
+    def _is_due(self, step: Step, dts: int) -> bool:
+        """Whether it is to be asked if the keyframe at `dts` decodes, with which that would be done."""
+        if step is Step.CUT:
+            return self._parameters.time_base.to_ns(dts - self._asked) >= ASK_AGAIN_NS
+        return step is not Step.CONTINUE
 
     def _wanted(self, dts: int, sets: ParameterSets | None) -> Step:
         if self._start is None:

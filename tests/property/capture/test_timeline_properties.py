@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.capture.core.packets import EncodedPacket, TimedPacket
-from components.capture.core.segmenter import Segmenter, Step
+from components.capture.core.segmenter import ASK_AGAIN_NS, Segmenter, Step
 from components.capture.core.timeline import LAG_NS_MAX, LEAD_NS_MAX, RunTimeline
 from components.shared.wire.units import NS_PER_S, MonotonicNs, WallNs
 from tests.fakes.packets import (
@@ -133,7 +133,7 @@ def test_good_times_are_untouched(start: int, count: int, every: int) -> None:
 @settings(max_examples=60)
 @given(wild_packets(), st.integers(0, 5 * NS_PER_S), st.data())
 def test_every_picture_is_in_one_segment(packets: list[EncodedPacket], target_ns: int, data: st.DataObject) -> None:
-    """From the first whole keyframe on, each picture belongs to one segment that begins with a whole keyframe."""
+    """From the first whole keyframe on, each picture belongs to one segment, and a whole one was seen lately."""
     _, placed = run_through(packets)
     verdicts: list[bool] = []
 
@@ -142,10 +142,14 @@ def test_every_picture_is_in_one_segment(packets: list[EncodedPacket], target_ns
         return verdicts[-1]
 
     segmenter = Segmenter(VIDEO, target_ns, is_whole)
+    whole_ns = 0
     segments: list[list[TimedPacket]] = []
     skipped = 0
     for timed in placed:
+        asked = len(verdicts)
         step = segmenter.step(timed)
+        if len(verdicts) > asked and verdicts[-1]:
+            whole_ns = VIDEO_BASE.to_ns(timed.dts)
         if step is Step.SKIP:
             assert not segments
             skipped += 1
@@ -153,7 +157,7 @@ def test_every_picture_is_in_one_segment(packets: list[EncodedPacket], target_ns
             segments[-1].append(timed)
         else:
             assert timed.packet.is_keyframe
-            assert verdicts[-1]
+            assert VIDEO_BASE.to_ns(timed.dts) - whole_ns < ASK_AGAIN_NS
             segments.append([timed])
     assert skipped == segmenter.skipped
     assert [timed for segment in segments for timed in segment] == placed[skipped:]

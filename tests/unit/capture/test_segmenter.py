@@ -1,10 +1,11 @@
 """Where segments begin: keyframes at the target, changed parameters, and only whole keyframes."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from components.capture.core.packets import TimedPacket, VideoParameters
 from components.capture.core.parameter_sets import find_parameter_sets
-from components.capture.core.segmenter import Segmenter, Step
+from components.capture.core.segmenter import ASK_AGAIN_NS, Segmenter, Step
 from components.shared.wire.units import NS_PER_S
 from tests.fakes.encoded_pictures import Picture, pictures
 from tests.fakes.packets import STEP, VIDEO, video_packet
@@ -124,21 +125,27 @@ def test_damaged_keyframe_begins_nothing() -> None:
 def test_damaged_keyframe_at_a_cut_stays_in_the_segment() -> None:
     """At the target, a keyframe that does not decode is kept in the segment at hand, and the next one cuts."""
     answers = iter([True, False, True])
-    found = steps(make(lambda *_asked: next(answers)), timed(pictures("h264", 25, GOP)))
-    assert at(found, Step.CUT) == [20]
+    segmenter = make(lambda *_asked: next(answers), target_ns=ASK_AGAIN_NS)
+    minute = 60 * SECOND
+    stream = timed(pictures("h264", GOP, GOP)) + timed(pictures("h264", 2 * GOP, GOP), minute)
+    found = steps(segmenter, stream)
+    assert at(found, Step.CUT) == [2 * GOP]
     assert at(found, Step.SKIP) == []
 
 
-def test_a_decoder_is_asked_once_per_segment() -> None:
-    """Looking whether a keyframe decodes costs something: only those that begin a segment are asked."""
-    asked: list[bool] = []
+def test_a_decoder_is_asked_seldom() -> None:
+    """Looking whether a keyframe decodes costs something: at a run's start, and at cuts once a minute."""
+    asked: list[int] = []
 
-    def ask(_parameters: VideoParameters, _payload: bytes, has_own_sets: bool) -> bool:
-        asked.append(has_own_sets)
+    def ask(_parameters: VideoParameters, _payload: bytes, _has_own_sets: bool) -> bool:
+        asked.append(number)
         return True
 
-    steps(make(ask), timed(pictures("h264", 31, GOP)))
-    assert asked == [True, True, True]
+    segmenter = make(ask)
+    picture = timed(pictures("h264", 1))[0]
+    for number in range(0, 130 * SECOND, GOP):
+        segmenter.step(replace(picture, dts=number * STEP))
+    assert asked == [0, 60 * SECOND, 120 * SECOND]
 
 
 def test_keyframe_without_its_usual_sets_is_suspicious() -> None:
