@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -54,18 +55,28 @@ def main(argv: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     known = {name for names in GROUPS.values() for name in names}
     command = argv[0] if argv and argv[0] in known else None
-    arguments = build_parser(command).parse_args(argv)
+    parser = build_parser(command)
+    if not argv:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    arguments = parser.parse_args(argv)
     try:
         code: int = arguments.run(arguments)
+        sys.stdout.flush()
     except NvrError as error:
         print(f"nvr {arguments.command}: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output (`| head`) has gone: nothing is wrong, and nobody is there to be told.
-        sys.stderr.close()
+        # The reader of our output (`| head`) has gone: nothing is wrong, and nobody is there to be told. What is
+        # still buffered goes nowhere, or Python would complain of it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A file or folder that the user named, most of the time: its name says more than a traceback.
+        print(f"nvr {arguments.command}: {error.filename or 'this machine'}: {error.strerror}", file=sys.stderr)
+        return EXIT_USAGE
     return code
 
 

@@ -1,7 +1,8 @@
 """The site's configuration: what is in force, what is pending, what was refused and why; and changes to it.
 
 `set` hands a change to the site's configuration component, which validates it, puts it in force at once and sends it to
-the shadow when the network is there. A change that is refused changes nothing.
+the shadow when the network is there. A change that is refused changes nothing. While the site does not run the change
+is kept, and taken at its next start.
 
     ./nvr config get                                      all documents and their state
     ./nvr config get site recording.segment_s
@@ -17,13 +18,18 @@ import argparse
 import json
 import time
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NoReturn
 
 from cli.observe import is_running
-from cli.output import add_data_argument, add_json_argument, print_json, print_table
+from cli.output import add_data_argument, add_json_argument, no_site, print_json, print_table
 from components.shared.errors import Rejected, Transient
+from components.shared.runtime.config import config_folder
 from components.shared.runtime.files import write_durably
+from components.shared.wire.object_keys import check_id
+from components.shared.wire.site_config import SITE, camera_of_shadow
 from local.site import Layout
 
 HELP = "look at and change the configuration"
@@ -33,12 +39,33 @@ ANSWER_S_MAX = 10.0
 ANSWER_POLL_S = 0.1
 
 
+@dataclass(frozen=True, slots=True)
+class DocumentInForce:
+    """What `config get DOCUMENT` prints: the document or its member, and how it stands."""
+
+    document: str
+    in_force: Any
+    state: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of `config set`. `kept` until the site runs; `version` is None when nothing is in force yet."""
+
+    state: Literal["in_force", "pending", "refused", "kept"]
+    version: int | None = None
+    error: str | None = None
+
+
+ANSWER = dict[str, dict[str, Any]] | DocumentInForce | Change
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="get|set")
     getting = actions.add_parser("get", help="what is in force, pending or refused")
     getting.add_argument("shadow", nargs="?", help="site or camera-ID (default: all)")
-    getting.add_argument("path", nargs="?", help="a member, such as recording.segment_s")
+    getting.add_argument("path", nargs="?", default=".", help="a member, such as recording.segment_s")
     setting = actions.add_parser("set", help="change one member")
     setting.add_argument("shadow", help="site or camera-ID")
     setting.add_argument("path", help="a member, such as recording.segment_s; `.` for the whole document")
@@ -50,36 +77,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Get or set."""
-    return _get(arguments) if arguments.action == "get" else _set(arguments)
-
-
-def _get(arguments: argparse.Namespace) -> int:
-    states = report(arguments.data)
+    folder = config_folder(arguments.data)
+    if not folder.is_dir():
+        raise no_site(arguments.data)
+    if arguments.shadow not in (None, SITE):
+        camera = camera_of_shadow(arguments.shadow)
+        if camera is None:
+            raise Rejected(f"{arguments.shadow!r} is no document: `site` or `camera-ID` was due")
+        check_id(camera, "camera id")
+    if arguments.action == "set":
+        changes = merge_patch(arguments.path, _parsed(arguments.value))
+        return tell_change(arguments.shadow, propose(arguments.data, arguments.shadow, changes), arguments.json)
+    states = _read(folder / "report.json") or {}
     if arguments.shadow is None:
         return _print_states(states, arguments.json)
-    document = in_force(arguments.data, arguments.shadow)
-    state = states.get(arguments.shadow, {})
-    value = _member(document, arguments.path, arguments.shadow) if document is not None else None
+    return _print_document(arguments, states.get(arguments.shadow, {}))
+
+
+def _print_document(arguments: argparse.Namespace, state: Mapping[str, Any]) -> int:
+    name = arguments.shadow
+    held = _read(config_folder(arguments.data) / f"{name}.json")
+    if held is None and not state:
+        raise Rejected(f"there is no document {name}: `./nvr config get` lists those there are")
+    value = None if held is None else member(held["raw"], arguments.path, name)
     if arguments.json:
-        print_json({"document": arguments.shadow, "in_force": value, "state": state})
+        print_json(DocumentInForce(name, value, dict(state)))
         return 0
-    if document is None and not state:
-        raise Rejected(f"there is no document {arguments.shadow}; `./nvr config get` lists them")
     print(json.dumps(value, indent=1, ensure_ascii=False))
     if state:
-        error = f": {state['error']}" if state.get("error") else ""
-        print(f"# version {state.get('version')}: {state.get('state')}{error}")
+        print(f"# version {state.get('version')}: {state.get('state')}{_because(state)}")
     return 0
 
 
-def _print_states(states: dict[str, Any], as_json: bool) -> int:
+def _print_states(states: Mapping[str, Any], as_json: bool) -> int:
     if as_json:
-        print_json(states)
+        print_json(dict(states))
         return 0
     print_table(
-        ("document", "version", "state", "reason"),
+        ("document", "version", "state", "in force", "reason"),
         [
-            (name, str(state.get("version", "")), str(state.get("state", "")), str(state.get("error") or ""))
+            (
+                name,
+                str(state.get("version", "")),
+                str(state.get("state", "")),
+                str(state.get("in_force_version") or "-"),
+                _because(state).removeprefix(": "),
+            )
             for name, state in sorted(states.items())
         ],
         "No document has reached this site yet.",
@@ -87,72 +130,98 @@ def _print_states(states: dict[str, Any], as_json: bool) -> int:
     return 0
 
 
-def _set(arguments: argparse.Namespace) -> int:
+def _because(state: Mapping[str, Any]) -> str:
+    """What is to be said of a document beside its state: why it was refused, what was lost, what was not understood."""
+    ignored = ", ".join(state.get("ignored") or ())
+    reasons = (state.get("error"), state.get("lost"), ignored and f"not understood by this release: {ignored}")
+    return "".join(f": {reason}" for reason in reasons if reason)
+
+
+def propose(data: Path, document: str, changes: Any, answer_s_max: float = ANSWER_S_MAX) -> Change:
+    """Hand a change to the site's configuration component; Transient when it runs and does not answer in time."""
     proposal = uuid.uuid4().hex
-    folder = arguments.data / "config" / "proposals"
+    folder = config_folder(data) / "proposals"
     if not folder.is_dir():
-        raise Rejected(f"no site has run in {arguments.data} yet: start one with `./nvr up`")
-    changes = merge_patch(arguments.path, _parsed(arguments.value))
-    body = {"document": arguments.shadow, "changes": changes, "base_version": None}
+        raise no_site(data)
+    body = {"document": document, "changes": changes, "base_version": None}
     write_durably(folder / f"{proposal}.json", json.dumps(body).encode())
-    if not is_running(Layout(arguments.data)):
-        print("the site is not running: the change is kept and taken at its next start")
-        return 0
-    answer = _answer(folder / f"{proposal}.answer.json")
-    if arguments.json:
-        print_json(answer)
-    elif answer["state"] == "refused":
-        print(f"refused, nothing was changed: {answer['error']}")
-    else:
-        pending = " (the shadow follows when the network is there)" if answer["state"] == "pending" else ""
-        print(f"{arguments.shadow} version {answer.get('version')} is in force{pending}")
-    return 1 if answer["state"] == "refused" else 0
-
-
-def _answer(path: Path) -> dict[str, Any]:
-    deadline = time.monotonic() + ANSWER_S_MAX
-    while not path.exists():
+    if not is_running(Layout(data)):
+        return Change("kept")
+    answer_file = folder / f"{proposal}.answer.json"
+    deadline = time.monotonic() + answer_s_max
+    while (answer := _read(answer_file)) is None:
         if time.monotonic() > deadline:
-            raise Transient("the configuration component does not answer; the change is kept and taken when it runs")
+            raise Transient(
+                "the configuration component does not answer; the change is kept and taken when it does: "
+                "`./nvr logs SiteConfig` tells why"
+            )
         time.sleep(ANSWER_POLL_S)
-    answer: dict[str, Any] = json.loads(path.read_text())
-    path.unlink()
-    return answer
+    answer_file.unlink()
+    return Change(answer["state"], answer.get("version"), answer.get("error"))
+
+
+def tell_change(document: str, change: Change, as_json: bool) -> int:
+    """Tell what became of a change; 1 when it was refused."""
+    if as_json:
+        print_json(change)
+    elif change.state == "refused":
+        print(f"refused, nothing was changed: {change.error}")
+    elif change.state == "kept":
+        print("the site is not running: the change is kept and taken at its next start")
+    else:
+        pending = " (the shadow follows when the network is there)" if change.state == "pending" else ""
+        print(f"{document} version {change.version} is in force{pending}")
+    return 1 if change.state == "refused" else 0
 
 
 def merge_patch(path: str, value: Any) -> Any:
-    """The JSON merge patch (RFC 7386) that sets one member."""
-    if path == ".":
-        return value
+    """The JSON merge patch (RFC 7386) that sets one member; the whole document's is the document."""
+    if path == "." and not isinstance(value, dict):
+        raise Rejected(f"a whole document is a JSON object, not {json.dumps(value)}")
     patch = value
-    for part in reversed(path.split(".")):
+    for part in reversed(_parts(path)):
         patch = {part: patch}
     return patch
 
 
+def member(document: Any, path: str, name: str) -> Any:
+    """One member of a document; Rejected when it is not in it."""
+    for part in _parts(path):
+        if not isinstance(document, dict) or part not in document:
+            raise Rejected(f"document {name} has no member {path}: what is not there has its default")
+        document = document[part]
+    return document
+
+
+def _parts(path: str) -> list[str]:
+    if path == ".":
+        return []
+    parts = path.split(".")
+    if not all(parts):
+        raise Rejected(
+            f"path {path!r} has an empty part: names with dots between were due, such as recording.segment_s"
+        )
+    return parts
+
+
 def _parsed(text: str) -> Any:
+    """JSON, or plain text when it is none; NaN and Infinity are none."""
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except ValueError:
         return text
 
 
-def in_force(data: Path, document: str) -> Any:
-    """The document that components use, or None."""
-    path = data / "config" / f"{document}.json"
-    return json.loads(path.read_text())["raw"] if path.exists() else None
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
-def report(data: Path) -> dict[str, Any]:
-    """What SiteConfig last reported of all documents, by name."""
-    path = data / "config" / "report.json"
-    states: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return states
-
-
-def _member(document: Any, path: str | None, shadow: str) -> Any:
-    for part in path.split(".") if path not in (None, ".") and path else []:
-        if not isinstance(document, dict) or part not in document:
-            raise Rejected(f"document {shadow} has no member {path}; what is not there has its default")
-        document = document[part]
-    return document
+def _read(path: Path) -> dict[str, Any] | None:
+    """A file that SiteConfig wrote, complete or not at all; None when it is not there."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except json.JSONDecodeError as error:
+        raise Rejected(f"{path} is damaged ({error}): a restart of the site writes it anew") from error
+    return content

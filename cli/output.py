@@ -37,8 +37,13 @@ def add_json_argument(parser: argparse.ArgumentParser) -> None:
 def require_data(data: Path) -> Path:
     """`data` when a site has run there, else Rejected with what to do."""
     if not (data / "catalogue").is_dir():
-        raise Rejected(f"no site has run in {data} yet: start one with `./nvr up`, or name another --data")
+        raise no_site(data)
     return data
+
+
+def no_site(data: Path) -> Rejected:
+    """What is said where no site has run."""
+    return Rejected(f"no site has run in {data} yet: start one with `./nvr up`, or name another --data")
 
 
 def print_json(value: Any) -> None:

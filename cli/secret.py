@@ -12,7 +12,7 @@ import sys
 
 from cli.output import add_data_argument, add_json_argument, print_json
 from components.shared.errors import Rejected
-from components.shared.runtime.secrets import Secret, list_secrets, write_secret
+from components.shared.runtime.secrets import Secret, list_secrets, secret_path, write_secret
 
 ANSWER = list[str]
 HELP = "set or list the cameras' passwords"
@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             print("\n".join(names) or "No secrets are set: ./nvr secret set NAME")
         return 0
+    secret_path(arguments.data, arguments.name)  # a bad name is refused before anything is asked
     text = sys.stdin.readline().rstrip("\r\n") if arguments.stdin else _asked()
     user, colon, password = text.partition(":")
     if not colon or not user or not password:
