@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -99,9 +100,9 @@ class Footage:
     def __init__(self, data: Path) -> None:
         self.archive = Archive(data)
 
-    def record(self, first: int, count: int, camera: str = "cam-1", late_s: float = 0.0, **form: object) -> SegmentRow:
+    def record(self, first: int, count: int, camera: str = "cam-1", late_s: float = 0.0, **form: Any) -> SegmentRow:
         """A closed segment with the frames `first` to `first + count`, at their time, or so much later."""
-        row, data = self._begin(first, camera, late_s, footage(first, count, **form))  # type: ignore[arg-type]
+        row, data = self._begin(first, camera, late_s, footage(first, count, **form))
         scanned = scan([data])
         assert scanned.header is not None
         body = data[: scanned.complete_bytes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -134,7 +135,7 @@ def test_sound_that_changes_is_left_out_and_told(footage: Footage, export: Expor
     ],
 )
 def test_changed_video_is_refused_with_its_time(
-    footage: Footage, export: Exporter, change: dict[str, object], told_as: str
+    footage: Footage, export: Exporter, change: dict[str, Any], told_as: str
 ) -> None:
     """One track has one picture size, codec and set of parameters: the refusal says from when on they differ."""
     footage.record(0, 10)
