@@ -14,6 +14,12 @@ from local.site import Layout
 
 HELP = "forget everything and start anew"
 
+OF_A_SITE = {"catalogue", "config", "live", "local", "logs", "media", "run", "runtime", "secrets"}
+"""All that lies in a data root. Anything else in it is somebody's, and a mistyped --data must cost nobody his files."""
+
+SIGNS_OF_A_SITE = {"catalogue", "local", "secrets"}
+"""One of these is there from the first step on; the other names are usual ones."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -27,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not data.exists():
         print(f"nothing to forget: {data} does not exist")
         return 0
-    if not (data / "local").is_dir():
-        raise Rejected(f"{data} is not the data root of a site on this machine: nothing was removed")
-    if is_running(Layout(data)):
+    layout = Layout(data)
+    require_site(data)
+    if is_running(layout):
         raise Rejected(f"the site in {data} is running: stop it first (Ctrl-C in its terminal)")
     if not arguments.yes:
         if not sys.stdin.isatty():
@@ -37,17 +43,33 @@ def run(arguments: argparse.Namespace) -> int:
         if input(f"Remove {data} and all its recordings? [y/N] ").strip().lower() not in {"y", "yes"}:
             print("nothing was removed")
             return 1
-    forget(Layout(data))
+    forget(layout)
     print(f"{data} is forgotten")
     return 0
 
 
+def require_site(data: Path) -> None:
+    """Rejected when `data` is no data root, or holds anything that is not of a site: it would be lost."""
+    if not data.is_dir():
+        raise Rejected(f"{data} is not a folder: nothing was removed")
+    there = {path.name for path in data.iterdir()}
+    foreign = sorted(there - OF_A_SITE)
+    if foreign:
+        raise Rejected(f"{data} holds {foreign[0]}, which is not of a site: nothing was removed")
+    if there and not there & SIGNS_OF_A_SITE:
+        raise Rejected(f"{data} is not the data root of a site on this machine: nothing was removed")
+
+
 def forget(layout: Layout) -> None:
-    """Remove everything of a site but its scenes."""
-    for path in layout.data.iterdir():
+    """Remove everything of a site but its scenes; Rejected, with nothing removed, when it is not a site's alone.
+
+    What tells that it is a site goes last, so that one that is broken off can be repeated.
+    """
+    require_site(layout.data)
+    for path in sorted(layout.data.iterdir(), key=lambda path: path.name in SIGNS_OF_A_SITE):
         if path != layout.local:
             _remove(path)
-    for path in layout.local.iterdir():
+    for path in layout.local.iterdir() if layout.local.is_dir() else ():
         if path.name != "scenes":
             _remove(path)
 
