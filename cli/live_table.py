@@ -24,7 +24,10 @@ class LiveTable:
 
     def __init__(self, data: Path, *, interactive: bool) -> None:
         self._data = data
-        self._console = Console(stderr=True, highlight=False, width=None if interactive else WIDTH_OF_A_PIPE)
+        # What cameras and components say is no markup.
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        if not interactive:
+            self._console.width = WIDTH_OF_A_PIPE
         self._live = Live(console=self._console, refresh_per_second=2, transient=False) if interactive else None
         self._is_live = False
         self._begun = time.monotonic()

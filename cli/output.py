@@ -19,7 +19,8 @@ from components.shared.wire.units import WallNs, format_iso, from_datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _KILO = 1000
-WIDTH_OF_A_PIPE = 240
+WIDTH_OF_A_PIPE = 10_000
+"""Nobody folds lines for a pipe: a row is a line there, whatever `grep` looks for."""
 
 
 def add_data_argument(parser: argparse.ArgumentParser) -> None:
@@ -52,9 +53,11 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses as mappings, sequences as lists."""
+    """Dataclasses as mappings, sequences as lists, at any depth."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {key: plain(member) for key, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(member) for member in value]
     return value
@@ -70,10 +73,10 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], empty: str
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False)
+    # What cameras and components say is no markup.
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        # Nobody folds lines for a pipe: a row is a line there.
-        console = Console(highlight=False, width=WIDTH_OF_A_PIPE)
+        console.width = WIDTH_OF_A_PIPE
     console.print(table)
 
 
@@ -81,7 +84,7 @@ def format_size(size_bytes: float) -> str:
     """Bytes for people: `12.3 MB`."""
     value = float(size_bytes)
     for unit in _UNITS[:-1]:
-        if value < _KILO:
+        if round(value, 1) < _KILO:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= _KILO
     return f"{value:.1f} {_UNITS[-1]}"
