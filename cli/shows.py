@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.shared.errors import Transient
+from lab.running_site import SiteFailedError
 from lab.show import Show, perform
 
 
@@ -27,12 +29,15 @@ def run_show(arguments: argparse.Namespace, shows: Mapping[str, Show]) -> int:
     show = shows[arguments.name]
     takes_s = show.quick_takes_s if arguments.quick else show.takes_s
     print(f"{show.name}: {show.purpose}; takes about {takes_s} s", file=sys.stderr, flush=True)
-    if arguments.keep:
-        arguments.keep.mkdir(parents=True, exist_ok=True)
-        told = perform(show, arguments.quick, arguments.keep.resolve(), _say)
-    else:
-        with tempfile.TemporaryDirectory(prefix="nvr-") as work:
-            told = perform(show, arguments.quick, Path(work), _say)
+    try:
+        if arguments.keep:
+            arguments.keep.mkdir(parents=True, exist_ok=True)
+            told = perform(show, arguments.quick, arguments.keep.resolve(), _say)
+        else:
+            with tempfile.TemporaryDirectory(prefix="nvr-") as work:
+                told = perform(show, arguments.quick, Path(work), _say)
+    except SiteFailedError as error:
+        raise Transient(f"{show.name}: {error}") from error
     if arguments.json:
         print(json.dumps(told, indent=1))
         return 0 if told["pass"] else 1

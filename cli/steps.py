@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+OK = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,16 @@ def run_steps(steps: Sequence[Step], environment: dict[str, str] | None = None) 
     for step in steps:
         print(f"== {step.name}: {Path(step.command[0]).name} {' '.join(step.command[1:])}", flush=True)
         begun = time.monotonic()
-        code = subprocess.run(step.command, cwd=ROOT, env={**os.environ, **(environment or {})}, check=False).returncode
-        verdict = "ok" if code == 0 else f"FAILED with {code}"
+        verdict = _verdict(step, {**os.environ, **(environment or {})})
         print(f"== {step.name}: {verdict} in {time.monotonic() - begun:.1f} s", flush=True)
-        if code != 0:
+        if verdict != OK:
             failed.append(step.name)
     return failed
+
+
+def _verdict(step: Step, environment: dict[str, str]) -> str:
+    try:
+        code = subprocess.run(step.command, cwd=ROOT, env=environment, check=False).returncode
+    except FileNotFoundError:
+        return f"FAILED, {step.command[0]} is not there"
+    return OK if code == 0 else f"FAILED with {code}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 
@@ -57,16 +56,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def missing_packages() -> list[str]:
+def missing_packages(query: str = "dpkg-query") -> list[str]:
     """The Debian packages that are not installed here; all of them where there is no dpkg."""
-    if shutil.which("dpkg-query") is None:
+    command = [query, "--show", "--showformat", "${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:
         return list(DEBIAN_PACKAGES)
-    found = subprocess.run(
-        ["dpkg-query", "--show", "--showformat", "${Package} ${db:Status-Status}\n", *DEBIAN_PACKAGES],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
     installed = {line.split()[0] for line in found.splitlines() if line.endswith(" installed")}
     return [package for package in DEBIAN_PACKAGES if package not in installed]
 

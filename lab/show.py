@@ -6,6 +6,7 @@ a limit was broken. Each show has a quick form of less than a minute, which the 
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -27,11 +28,15 @@ class Shown:
     figures: Mapping[str, float]
     limits: Mapping[str, Limit]
 
+    def measured(self) -> dict[str, float]:
+        """The figures that are numbers: a mean of nothing is none, keeps no limit and is not JSON."""
+        return {name: figure for name, figure in self.figures.items() if math.isfinite(figure)}
+
     def broken(self) -> list[str]:
         """The figures that break their limit, each with both numbers; one that is missing breaks it too."""
         found = []
         for name, (bound, value) in self.limits.items():
-            figure = self.figures.get(name)
+            figure = self.measured().get(name)
             if figure is None:
                 found.append(f"{name} was not measured")
             elif (bound == "max" and figure > value) or (bound == "min" and figure < value):
@@ -76,14 +81,16 @@ ShowDocument = TypedDict(
 
 
 def perform(show: Show, quick: bool, work: Path, say: Callable[[str], None]) -> ShowDocument:
-    """Run a show and describe what came of it, in the form of docs/commands.md."""
+    """Run a show, tell which limits it broke, and describe what came of it, in the form of docs/commands.md."""
     begun = time.monotonic()
     shown = show.run(quick, work, say)
+    for fault in shown.broken():
+        say(f"limit broken: {fault}")
     return {
         "name": show.name,
         "machine": machine(),
         "seconds": round(time.monotonic() - begun, 1),
-        "figures": dict(shown.figures),
+        "figures": shown.measured(),
         "limits": {name: {bound: value} for name, (bound, value) in shown.limits.items()},
         "pass": not shown.broken(),
     }
