@@ -243,3 +243,15 @@ def test_zip_artifacts(tmp_path: Path, profile: str, content: str) -> None:
         core.start()
         core.wait_for_log(A, content)
         assert (core.root / "packages" / "artifacts" / A / "1.0.0" / "program.zip").exists()
+
+
+@pytest.mark.parametrize(("profile", "starts"), [("lite", 2), ("classic", 1)])
+def test_what_has_finished_at_a_deployment(tmp_path: Path, profile: str, starts: int) -> None:
+    """Nucleus Lite runs a FINISHED component again at every deployment, the classic runtime does not."""
+    with CoreProcess(tmp_path, profile) as core:
+        core.component(A, "exit 0")
+        core.start()
+        core.wait_for_state(A, "FINISHED")
+        core.component(B)
+        core.deploy(lambda: core.of(B)["state"] == "RUNNING")
+        core.wait(lambda: core.of(A)["starts"] == starts and core.of(A)["state"] == "FINISHED", "A is as it should")
