@@ -37,6 +37,9 @@ from components.shared.errors import Fatal, Rejected, Transient
 from components.shared.runtime.files import Step, disk_errors, no_step, sync_folder
 from components.shared.wire.object_keys import StreamName, parse_relative_path
 
+BESIDE = (".jpg", ".json")
+"""What is made from a segment and named after it: of no use without it."""
+
 Probe = Callable[[Path], Probed | None]
 What = Literal["deleted", "discarded", "adopted", "quarantined", "failed"]
 
@@ -90,7 +93,11 @@ def settle_stream(
     step: Step = no_step,
     probe: Probe = segment_probe.probe,
 ) -> list[Repair]:
-    """Settles the open segment of one stream, if it has one. Its file must be closed. Transient when the disk fails."""
+    """Settles the open segment of one stream, if it has one. Its file must be closed. Transient when the disk fails.
+
+    Also where the volume seems not to be there: recording must go on, and what is on the disk that was taken away is
+    a stray, which is adopted by the first start-up that sees it again.
+    """
     rows = [row for row in writer.open_segments() if (row.camera, row.stream) == (camera, stream)]
     return [_settle(writer, row, step, probe) for row in rows]
 
@@ -137,12 +144,16 @@ def adopt_strays(
 
 
 def delete_garbage(writer: CaptureWriter, row: GarbageRow, step: Step = no_step) -> Repair:
-    """Deletes the file of a garbage row for good, then the row. May be repeated. Transient when the disk fails."""
+    """Deletes the file of a garbage row for good, and what lies beside it, then the row.
+
+    May be repeated. Transient when the disk fails.
+    """
     path = writer.file_path(row)
     with disk_errors(path, "delete"):
-        step("before unlink")
-        path.unlink(missing_ok=True)
-        step("after unlink")
+        for name in (path, *(path.with_suffix(suffix) for suffix in BESIDE)):
+            step("before unlink")
+            name.unlink(missing_ok=True)
+            step("after unlink")
         # Also when it was gone already: whoever unlinked it may not have come to the sync.
         if path.parent.is_dir():
             sync_folder(path.parent, step)

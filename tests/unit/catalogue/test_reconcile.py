@@ -140,11 +140,13 @@ def test_an_open_file_that_cannot_be_read_is_moved_aside(archive: Archive) -> No
 
 
 def test_half_done_deletes_are_finished(archive: Archive) -> None:
-    """Garbage whose file is still there, and garbage whose file is gone, both end without file and row."""
+    """Garbage whose file is still there, and garbage whose file is gone, both end without row, file and picture."""
     first, second = archive.record(at(0)), archive.record(at(5))
     for row in (first, second):
         archive.writer.mark_garbage(row.segment, "retention")
     (archive.root / first.path).unlink()
+    for suffix in (".jpg", ".json"):
+        (archive.root / second.path).with_suffix(suffix).write_bytes(b"made from the segment")
     assert told(reconcile(archive.writer)) == [("deleted", first.path), ("deleted", second.path)]
     assert archive.writer.garbage() == [] and files(archive) == set()
 
