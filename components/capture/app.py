@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +82,18 @@ def put_together(
     def adopt() -> None:
         _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
 
+    all_closed = threading.Event()
+
+    def record() -> None:
+        try:
+            cameras.run(stop)
+        finally:
+            all_closed.set()
+
     tasks = (
-        Task("cameras", lambda: cameras.run(stop)),
+        Task("cameras", record),
         Task("sync", lambda: disk.run(stop)),
-        Task("hints", lambda: hints.run(stop)),
+        Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),
     )
     return Parts(tasks, catalogue)

@@ -20,6 +20,7 @@ from av.audio.stream import AudioStream
 
 from components.capture.aac_header import aac_header
 from components.capture.core.packets import AAC, AudioParameters, EncodedPacket, TimedPacket
+from components.shared.errors import Rejected
 from components.shared.wire.units import TimeBase
 
 AAC_SAMPLES = 1024
@@ -50,8 +51,12 @@ class AudioTrack(Protocol):
 
 
 def open_audio_track(parameters: AudioParameters) -> AudioTrack:
-    """The track for audio of these parameters."""
-    return _CopiedAac(parameters) if parameters.codec == AAC else _EncodedG711(parameters)
+    """The track for audio of these parameters; Rejected when libav does not accept them."""
+    try:
+        return _CopiedAac(parameters) if parameters.codec == AAC else _EncodedG711(parameters)
+    except (av.error.FFmpegError, ValueError, IndexError) as error:
+        reason = f"its {parameters.codec} audio cannot be understood ({parameters.sample_rate} Hz)"
+        raise Rejected(f"{reason}: recorded without sound") from error
 
 
 class _Template:

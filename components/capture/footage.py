@@ -42,7 +42,6 @@ class _Segment:
     row: SegmentRow
     file: RecordedFile
     writer: SegmentWriter
-    end_ns: WallNs
 
 
 class Footage:
@@ -113,9 +112,15 @@ class Footage:
         row = open_row(self._camera, self._stream, start_ns, run.run, self._volume.volume)
         self._catalogue.open_segment(row)
         self._is_unsettled = True
+        self.ended_ns = start_ns
         where = f"camera {self._camera}, segment {row.segment}"
         file = RecordedFile(self._volume.root / row.path, where)
-        self._segment = _Segment(row, file, SegmentWriter(file, video, self._audio), start_ns)
+        try:
+            writer = SegmentWriter(file, video, self._audio)
+        except FileRefused:
+            file.close()
+            raise
+        self._segment = _Segment(row, file, writer)
         self._disk.add(file)
 
     def write(self, timed: TimedPacket) -> None:
@@ -182,14 +187,13 @@ class Footage:
         """Leave the segment at hand as it is, because it cannot be finished, and keep what is in its file."""
         segment, run = self._segment, self._run
         if segment is None or run is None:
+            self._quietly("settle", self.settle)
             return
         self._segment = None
         self._disk.remove(segment.file)
         header = segment.file.header
         if header is not None and frames_in(segment.file):
             self.ended_ns = run.timeline.wall_ns(media_span(header, segment.file.fragments)[1])
-        else:
-            self.ended_ns = segment.row.start_ns
         self._quietly("close", segment.file.close)
         self._quietly("settle", self.settle)
         settled = self._read_settled(segment.row.segment)

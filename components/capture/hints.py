@@ -19,8 +19,8 @@ from components.shared.wire.units import NS_PER_MS
 HINTS_MAX = 256
 """Several minutes of 32 cameras; older hints help nobody."""
 
-LOOK_NS = 500 * NS_PER_MS
-"""How soon the sender notices that it should stop."""
+LOOK_NS = 200 * NS_PER_MS
+"""How soon the sender notices that it should stop: well within the time that the component has for that."""
 
 
 class Hints:

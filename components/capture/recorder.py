@@ -26,6 +26,9 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.wire.units import NS_PER_S
 
+OPENING_NS_MAX = 45 * NS_PER_S
+"""A source has limits of its own, 20 s in all; looking up a host's name has none that we could set."""
+
 
 class Attempt:
     """One attempt; `run` is called once."""
@@ -52,6 +55,7 @@ class Attempt:
         self._segmenter: Segmenter | None = None
         self._watch: StreamWatch | None = None
         self._audio: AudioTrack | None = None
+        self._began_ns = self._clock.monotonic_ns()
         self._taken = 0
         self._handled = 0
         self._told_missed = 0
@@ -92,7 +96,12 @@ class Attempt:
             self._end(batch.error or SourceFailed("unreachable", f"{self._where}: the camera ended the stream"))
         if not self._workshop.disk.has_room:
             self._end(self._no_room())
-        trouble = self._watch.look(self._clock.monotonic_ns()) if self._watch is not None else None
+        now_ns = self._clock.monotonic_ns()
+        if self._watch is None:
+            if now_ns - self._began_ns >= OPENING_NS_MAX:
+                self._end(SourceFailed("unreachable", f"{self._where}: it could not be opened in good time"))
+            return
+        trouble = self._watch.look(now_ns)
         if trouble is not None:
             self._end(SourceFailed(trouble, f"{self._where}: {self._explain(trouble)}"))
 
@@ -101,10 +110,14 @@ class Attempt:
         self._timeline = RunTimeline(parameters)
         self._segmenter = Segmenter(parameters.video, self._workshop.segment.target_ns, self._workshop.is_whole)
         self._watch = StreamWatch(self._workshop.limits.watch, self._clock.monotonic_ns())
+        reason = parameters.audio_dropped
         if parameters.audio is not None:
-            self._audio = open_audio_track(parameters.audio)
-        if parameters.audio_dropped:
-            self._log.warning("audio_dropped", reason=parameters.audio_dropped)
+            try:
+                self._audio = open_audio_track(parameters.audio)
+            except Rejected as error:
+                reason = str(error)
+        if reason:
+            self._log.warning("audio_dropped", reason=reason)
 
     def _record_all(self, packets: tuple[EncodedPacket, ...]) -> None:
         if not packets:

@@ -71,11 +71,14 @@ class SegmentWriter:
         self._file = file
         self._parameters = video
         self._audio = audio
-        self._container = av.open(file, "w", format="mp4", buffer_size=WRITE_BYTES, options=dict(_OPTIONS))
-        self._video_stream = self._container.add_mux_stream(
-            _MUXED_CODECS[video.codec], width=video.width, height=video.height, time_base=video.time_base.fraction
-        )
-        self._audio_stream = self._container.add_stream_from_template(audio.template) if audio is not None else None
+        try:
+            self._container = av.open(file, "w", format="mp4", buffer_size=WRITE_BYTES, options=dict(_OPTIONS))
+            self._video_stream = self._container.add_mux_stream(
+                _MUXED_CODECS[video.codec], width=video.width, height=video.height, time_base=video.time_base.fraction
+            )
+            self._audio_stream = self._container.add_stream_from_template(audio.template) if audio else None
+        except (av.error.FFmpegError, ValueError) as error:
+            raise FileRefused(f"{file.path.name}: the muxer does not take these streams: {error}") from error
         self._video_base = video.time_base.fraction
         self._audio_base = audio.time_base.fraction if audio is not None else self._video_base
         self.frames = 0

@@ -110,6 +110,7 @@ class StreamLedger:
             self._owed.pop()  # its time goes to the cause before it: the record stays whole
 
         def write() -> None:
+            self._check_settled()
             start_ns = self._end_of_record(since_ns)
             self._catalogue.begin_gap(self.camera, self.stream, start_ns, cause, detail)
 
@@ -167,6 +168,12 @@ class StreamLedger:
         if found is not None:
             span, cause = found
             self._catalogue.add_gap(GapRow(self.camera, self.stream, span.start_ns, span.end_ns, cause))
+
+    def _check_settled(self) -> None:
+        """Transient while a segment that was broken off is not settled: where the gap begins is not known yet."""
+        for row in self._catalogue.open_segments():
+            if (row.camera, row.stream) == (self.camera, self.stream):
+                raise Transient(f"camera {self.camera}: segment {row.segment} is to be settled first")
 
     def _end_of_record(self, not_before_ns: WallNs) -> WallNs:
         end_ns = self._catalogue.record_end_ns(self.camera, self.stream)

@@ -53,9 +53,12 @@ class StreamWatch:
 
     def look(self, now_ns: int) -> Trouble | None:
         """What is wrong, if it is time to look; None when nothing is."""
-        if now_ns - self._looked_ns < self._limits.look_ns:
+        since_ns = now_ns - self._looked_ns
+        if since_ns < self._limits.look_ns:
             return None
         self._looked_ns = now_ns
+        if since_ns >= 2 * self._limits.look_ns:
+            return None  # this process itself stood still: what came meanwhile has not been read yet
         if now_ns - self._newest_ns >= self._limits.frozen_ns:
             return "frozen"
         if now_ns - self._keyframe_ns >= self._limits.keyframe_ns + 2 * self._distance_ns:

@@ -15,7 +15,7 @@ from components.capture.core.packets import AudioParameters, EncodedPacket, Time
 from components.capture.core.parameter_sets import find_parameter_sets
 from components.capture.recorded_file import DiskFailed, FileRefused, RecordedFile
 from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, seal_segment
-from components.shared.errors import Fatal
+from components.shared.errors import Fatal, Rejected
 from components.shared.wire.segment_file import facts_from_file
 from components.shared.wire.units import MonotonicNs, TimeBase, WallNs
 from tests.fakes.encoded_pictures import Picture, aac, alaw, pictures
@@ -194,6 +194,12 @@ def test_damaged_g711_is_left_out() -> None:
     """An empty or odd packet of audio is not an error."""
     track = open_audio_track(AudioParameters("pcma", TimeBase(1, 8_000), b"", 8_000, 2))
     assert track.convert(sound(b"x", 0, 160)) == []
+
+
+def test_aac_that_makes_no_sense() -> None:
+    """A configuration of AAC that libav does not understand is refused, with words."""
+    with pytest.raises(Rejected, match=r"aac audio cannot be understood .* recorded without sound"):
+        open_audio_track(AudioParameters("aac", TimeBase(1, 16_000), b"", 0, 0))
 
 
 def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:

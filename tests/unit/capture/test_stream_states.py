@@ -81,6 +81,13 @@ def test_a_connection_that_never_shows_anything_is_frozen() -> None:
     assert looks(watch(), 300, pictures_until_s=0) == {30: "frozen"}
 
 
+def test_a_process_that_stood_still_looks_again() -> None:
+    """After a minute in which this very process did not run, what came meanwhile is read first."""
+    watched = watch()
+    assert watched.look(START_NS + 60 * NS_PER_S) is None
+    assert watched.look(START_NS + 75 * NS_PER_S) == "frozen"
+
+
 def test_a_stream_that_goes_on_is_not_frozen() -> None:
     """As long as pictures and keyframes come."""
     assert looks(watch(), 3_600, pictures_until_s=3_600) == {}
@@ -105,6 +112,7 @@ def test_damaged_keyframes_are_undecodable() -> None:
     for second in range(1, 30):
         watched.saw_picture(START_NS + second * NS_PER_S)
         watched.saw_keyframe(START_NS + second * NS_PER_S, is_damaged=True)
+    assert watched.look(START_NS + 15 * NS_PER_S) is None
     assert watched.look(START_NS + 30 * NS_PER_S) == "undecodable"
     watched.saw_keyframe(START_NS + 31 * NS_PER_S, is_damaged=False)
     assert watched.look(START_NS + 46 * NS_PER_S) is None
