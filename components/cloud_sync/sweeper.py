@@ -1,7 +1,8 @@
 """Finds what is new in a catalogue and queues it: at a hint, and every few seconds without one.
 
 Rows and cursor go into sync.db in one transaction, so that nothing is skipped or queued twice wherever it is killed;
-a key that is known stays as it is. A catalogue that was rebuilt is noticed and swept from its beginning.
+a key that is known stays as it is. A catalogue that was lost and rebuilt goes on counting where its cursor here stands
+(its owner sees to that); when sync.db itself was lost, everything is swept again and found in the store.
 
 Invariants: at most SWEEP_ROWS_MAX rows are in memory and in a transaction; a row that cannot be uploaded is told and
 passed, it holds up nobody.
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from components.cloud_sync.core.cursor import must_start_again
 from components.cloud_sync.core.plan import Wanted, wanted_segment, wanted_thumbnail
 from components.shared.catalogue.analysis import ANALYSIS, AnalysisReader, ThumbnailRow
 from components.shared.catalogue.capture import CaptureReader
@@ -52,9 +52,6 @@ class Source(Protocol):
     def after(self, sequence: int, limit: int) -> Sequence[Found]:
         """The next rows after a cursor, in order."""
 
-    def last_sequence(self) -> int | None:
-        """The number given last; None when the catalogue does not tell."""
-
 
 class Segments:
     """Closed segments, of capture.db."""
@@ -71,11 +68,6 @@ class Segments:
         reader = self._catalogue()
         rows = [] if reader is None else reader.closed_after(sequence, limit)
         return [Found(row.sequence, self._plan(row)) for row in rows if row.sequence is not None]
-
-    def last_sequence(self) -> int | None:
-        """See Source."""
-        reader = self._catalogue()
-        return None if reader is None else reader.last_sequence()
 
     def _plan(self, row: SegmentRow) -> Wanted | Rejected:
         if row.facts is None:
@@ -109,10 +101,6 @@ class Thumbnails:
         rows = [] if reader is None else reader.thumbnails_after(sequence, limit)
         return [Found(row.sequence, self._plan(row)) for row in rows]
 
-    def last_sequence(self) -> int | None:
-        """See Source: analysis.db does not tell. Its newest thumbnail is never deleted."""
-        return None
-
     def _plan(self, row: ThumbnailRow) -> Wanted | Rejected:
         try:
             return wanted_thumbnail(
@@ -128,7 +116,7 @@ class Thumbnails:
 
 
 class Sweeper:
-    """Sweeps one source into sync.db. `queued` is told the keys of every batch."""
+    """Sweeps one source into sync.db. `queued` is called after every batch, with the keys that nobody ever tried."""
 
     def __init__(
         self,
@@ -145,7 +133,7 @@ class Sweeper:
         self._clock = clock
         self._log = log.bind(source=source.name)
         self._status = status
-        self._position: int | None = None
+        self._has_caught_up = False
 
     def watch(self, hints: Inbox, stop: threading.Event) -> None:
         """Sweeps at every hint and every SWEEP_NS until `stop` is set. Transient when a catalogue cannot be used."""
@@ -156,18 +144,13 @@ class Sweeper:
 
     def sweep(self, stop: threading.Event) -> int:
         """Queues everything that is new; how much that was."""
-        position = self._ledger.cursor(self._source.name) if self._position is None else self._position
-        if self._must_start_again(position):
-            self._log.warning("catalogue_rebuilt", cursor=position)
-            position = 0
         added = 0
         while not stop.is_set():
-            found = self._source.after(position, SWEEP_ROWS_MAX)
+            found = self._source.after(self._ledger.cursor(self._source.name), SWEEP_ROWS_MAX)
             if not found:
+                self._has_caught_up = True
                 break
             added += self._enqueue(found)
-            position = found[-1].sequence
-        self._position = position
         self._status.backlog(self._ledger.backlog()[0])
         return added
 
@@ -182,21 +165,11 @@ class Sweeper:
                 # A nanosecond apart, so that the queue keeps their order.
                 rows.append(_upload_row(row.upload, WallNs(now_ns + index)))
         added = self._ledger.enqueue(self._source.name, rows, found[-1].sequence)
-        self._queued([row.key for row in rows])
+        # What was there when this process began may have been tried by another, even if sync.db was lost since.
+        self._queued([row.key for row in rows] if self._has_caught_up else [])
         if added:
             self._log.debug("queued", added=added, sequence=found[-1].sequence)
         return added
-
-    def _must_start_again(self, position: int) -> bool:
-        if position == 0:
-            return False
-        found = self._source.after(position - 1, 1)
-        next_sequence = found[0].sequence if found else None
-        last_sequence = self._source.last_sequence()
-        return must_start_again(position, last_sequence, next_sequence, bool(found) and self._is_known(found[0]))
-
-    def _is_known(self, found: Found) -> bool:
-        return isinstance(found.upload, Rejected) or self._ledger.state_of(found.upload.key) is not None
 
 
 def _upload_row(wanted: Wanted, enqueued_ns: WallNs) -> UploadRow:

@@ -1,8 +1,8 @@
 """The workers: take the next upload that is due, make one attempt, write down what became of it.
 
 sync.db is the truth: a worker that is killed anywhere leaves a row that is simply taken again. What is kept in memory
-only saves work: which keys are under way, who waits (`core/retry.py`), and which keys were queued by this process and
-never tried, so that nobody needs to look whether an earlier process has left them in the store.
+only saves work: which keys are under way, who waits (`core/retry.py`), and which keys were surely never tried, so that
+nobody needs to look whether they are in the store.
 
 Invariants: an object is under way in at most one worker; no failure ends the trying, except Rejected, which is told.
 """
@@ -75,7 +75,7 @@ class Uploader:
         self._sleepers: list[threading.Event] = []
 
     def queued(self, keys: Iterable[str]) -> None:
-        """These keys have just been queued for the first time: wake the workers."""
+        """Something was queued: wake the workers. None of these keys was ever tried, by any process."""
         with self._lock:
             for key in keys:
                 if len(self._fresh) < FRESH_KEYS_MAX:

@@ -72,7 +72,8 @@ def test_segments_and_thumbnails_become_objects(
 
 
 def test_new_objects_cost_one_request_each(footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite) -> None:
-    """An object that this process queued and never tried is sent without looking for it first."""
+    """An object that appeared while this process ran is sent without looking for it first."""
+    site.sweep()
     footage.segment(100)
     site.sweep()
     site.drain()
@@ -326,7 +327,7 @@ def test_truncated_file_is_refused(footage: FakeFootage, store: FakeObjectStore,
     assert row is not None
     assert row.state == "refused"
     assert "4000 bytes" in (row.last_error or "")
-    assert store.requests == []
+    assert operations(store) == ["head"]
 
 
 @pytest.mark.parametrize("size_bytes", [1_500, 4_500])
@@ -405,10 +406,10 @@ def test_object_sent_in_other_parts_is_recognised(footage: FakeFootage, store: F
     first.close()
 
 
-def test_rebuilt_catalogue_is_swept_from_its_beginning(
+def test_segments_of_a_rebuilt_catalogue_are_found(
     footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite, tmp_path: Path
 ) -> None:
-    """When capture.db was lost and counts from one again, its new segments are found all the same."""
+    """When capture.db was lost and rebuilt, its new segments are uploaded and the old ones are not sent again."""
     before = [footage.segment() for _ in range(5)]
     site.sweep()
     site.drain()
@@ -420,8 +421,25 @@ def test_rebuilt_catalogue_is_swept_from_its_beginning(
     assert site.sweep() == 2
     site.drain()
     assert_uploaded_once(store, site, *before, *after)
-    assert len(site.log.named("catalogue_rebuilt")) == 1
     rebuilt.close()
+
+
+def test_lost_sync_catalogue_sends_nothing_twice(footage: FakeFootage, store: FakeObjectStore, tmp_path: Path) -> None:
+    """When sync.db was lost, everything is swept again, found in the store, and only noted."""
+    made = [footage.segment(100), footage.segment(4_500)]
+    first = CloudSyncSite(tmp_path, store, FakeClock(), sizes=SIZES)
+    first.sweep()
+    first.drain()
+    first.close()
+    for suffix in ("", "-wal", "-shm"):
+        (tmp_path / "catalogue" / f"sync.db{suffix}").unlink(missing_ok=True)
+    store.requests.clear()
+    second = CloudSyncSite(tmp_path, store, FakeClock(), sizes=SIZES)
+    second.sweep()
+    second.drain()
+    assert operations(store) == ["head", "head"]
+    assert_uploaded_once(store, second, *made)
+    second.close()
 
 
 @pytest.mark.slow

@@ -93,12 +93,26 @@ def faulty(store: FakeObjectStore, fate: Fate) -> None:
     store.faults, store.after = faults, after
 
 
-def live(data: Path, store: FakeObjectStore, clock: FakeClock, fate: Fate, chance: Callable[[], float]) -> bool:
-    """One life of the worker: until everything is uploaded (True), or it is killed."""
+def live(
+    data: Path,
+    store: FakeObjectStore,
+    clock: FakeClock,
+    fate: Fate,
+    chance: Callable[[], float],
+    record: Callable[[], bool],
+) -> bool:
+    """One life of the worker: until everything is uploaded (True), or it is killed.
+
+    `record` is called while it runs, and makes another segment as long as there are any to come.
+    """
     ledger = SyncWriter.open(data)
     mortal: Any = MortalLedger(ledger, fate)
     site = CloudSyncSite(data, store, clock, mortal, SIZES, chance)
     try:
+        site.sweep()
+        while record():
+            site.sweep()
+            site.uploader.try_one()
         site.sweep()
         site.drain()
     except Killed:
@@ -134,15 +148,23 @@ def test_every_object_ends_in_the_store_exactly_once(
     with tempfile.TemporaryDirectory(dir=FAST_FOLDER) as folder:
         data = Path(folder)
         footage = FakeFootage(data, part_bytes=SIZES.part_bytes)
-        recorded = [footage.segment(size, part_sha256s=index != wrong_parts) for index, size in enumerate(sizes)]
+        recorded = [footage.segment(150)]
         recorded.append(footage.thumbnail(recorded[0], 50))
+        coming = list(enumerate(sizes))
         faulty(store, fate)
+
+        def record() -> bool:
+            if coming:
+                index, size = coming.pop()
+                recorded.append(footage.segment(size, part_sha256s=index != wrong_parts))
+                return True
+            return False
 
         def chance() -> float:
             return shares[next(numbers) % len(shares)]
 
         for _ in range(LIVES_MAX):
-            if live(data, store, clock, fate, chance):
+            if live(data, store, clock, fate, chance, record):
                 break
             if wall_steps_ns:
                 clock.step_wall(wall_steps_ns.pop())

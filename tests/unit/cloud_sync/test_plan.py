@@ -1,10 +1,9 @@
-"""What is to be uploaded under which name, and whether a cursor still holds."""
+"""What is to be uploaded under which name."""
 
 from __future__ import annotations
 
 import pytest
 
-from components.cloud_sync.core.cursor import must_start_again
 from components.cloud_sync.core.plan import (
     SEGMENT_PRIORITY,
     THUMBNAIL_PRIORITY,
@@ -73,22 +72,3 @@ def test_what_is_no_hash_is_rejected() -> None:
     """A row without a proper SHA-256 cannot be uploaded."""
     with pytest.raises(Rejected):
         wanted_thumbnail("site-1", "cam-1", SEGMENT, "main", "x.jpg", 5, "ab")
-
-
-@pytest.mark.parametrize(
-    ("cursor", "last", "following", "is_known", "again"),
-    [
-        (0, None, None, False, False),  # nothing was ever queued
-        (7, 9, 7, True, False),  # as it was left
-        (7, 9, 8, False, False),  # the row at the cursor was deleted, the next is new
-        (7, 9, None, False, False),  # all rows from the cursor on were deleted
-        (7, 7, 7, False, True),  # another row has this number now
-        (7, 3, None, False, True),  # it has not counted so far yet
-        (7, None, None, False, True),  # a catalogue whose newest row never goes has none
-    ],
-)
-def test_rebuilt_catalogue_is_swept_again(
-    cursor: int, last: int | None, following: int | None, is_known: bool, again: bool
-) -> None:
-    """A cursor that points past the end of a catalogue, or at a row nobody has queued, is of another catalogue."""
-    assert must_start_again(cursor, last, following, is_known) is again
