@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 
 from components.shared.catalogue.analysis import AnalysisReader
-from components.shared.catalogue.capture import CaptureReader, GapRow, SegmentRow
+from components.shared.catalogue.capture import CaptureReader, GapRow
+from components.shared.catalogue.capture_rows import StreamTotals
 from components.shared.catalogue.sync import SyncReader
 from components.shared.errors import Transient
 from components.shared.wire.units import NS_PER_S
@@ -76,16 +77,16 @@ def gather(data: Path) -> SiteView:
     layout = Layout(data)
     status = core_status(layout)
     waiting, waiting_bytes, uploaded, refused = _uploads(data)
-    segments = _closed_segments(data)
+    totals = _totals(data)
     return SiteView(
-        cameras=tuple(_cameras(data, segments)),
+        cameras=tuple(_cameras(data)),
         components=tuple(_components(layout, status)),
-        segments_closed=len(segments),
+        segments_closed=sum(total.segments for total in totals),
         segments_uploaded=uploaded,
         uploads_waiting=waiting,
         uploads_waiting_bytes=waiting_bytes,
         uploads_refused=refused,
-        media_bytes=sum(row.size_bytes for row in segments),
+        media_bytes=sum(total.size_bytes for total in totals),
         disk_free_bytes=psutil.disk_usage(str(data if data.exists() else Path())).free,
         messages_dropped=int(status.get("local_messages", {}).get("dropped", 0)),
     )
@@ -106,10 +107,10 @@ def is_running(layout: Layout) -> bool:
     return isinstance(pid, int) and psutil.pid_exists(pid)
 
 
-def _closed_segments(data: Path) -> list[SegmentRow]:
+def _totals(data: Path) -> list[StreamTotals]:
     try:
         with closing(CaptureReader.open(data)) as reader:
-            return reader.segments(state="closed")
+            return reader.totals()
     except Transient:
         return []
 
@@ -118,26 +119,27 @@ def _uploads(data: Path) -> tuple[int, int, int, tuple[str, ...]]:
     try:
         with closing(SyncReader.open(data)) as reader:
             waiting, waiting_bytes = reader.backlog()
-            uploaded = sum(1 for row in reader.uploads(state="uploaded") if row.kind == "segment")
+            uploaded = reader.count_uploaded("segment")
             refused = tuple(f"{row.key}: {row.last_error}" for row in reader.uploads(state="refused"))
     except Transient:
         return 0, 0, 0, ()
     return waiting, waiting_bytes, uploaded, refused
 
 
-def _cameras(data: Path, segments: Sequence[SegmentRow]) -> list[CameraView]:
+def _cameras(data: Path) -> list[CameraView]:
     try:
         with closing(CaptureReader.open(data)) as reader:
             streams = [stream for stream in reader.streams() if stream.stream == "main"]
             runs, gaps = reader.runs(), reader.gaps()
+            totals = {total.camera: total for total in reader.totals() if total.stream == "main"}
+            newest_of = {camera: reader.segment(total.newest) for camera, total in totals.items()}
     except Transient:
         return []
     events = _events_by_camera(data)
     views = []
     for stream in streams:
-        own = [row for row in segments if (row.camera, row.stream) == (stream.camera, stream.stream)]
         own_runs = [run for run in runs if (run.camera, run.stream) == (stream.camera, stream.stream)]
-        newest = own[-1] if own else None
+        newest = newest_of.get(stream.camera)
         span_s = (newest.end_ns - newest.start_ns) / NS_PER_S if newest and newest.end_ns else 0.0
         views.append(
             CameraView(
@@ -150,7 +152,7 @@ def _cameras(data: Path, segments: Sequence[SegmentRow]) -> list[CameraView]:
                 bitrate_bits_per_s=newest.size_bytes * 8 / span_s if newest and span_s else 0.0,
                 frames_received=sum(run.frames_received for run in own_runs),
                 frames_recorded=sum(run.frames_recorded for run in own_runs),
-                segments=len(own),
+                segments=totals[stream.camera].segments if stream.camera in totals else 0,
                 gap_seconds=_gap_seconds([gap for gap in gaps if gap.camera == stream.camera]),
                 motion_events=events.get(stream.camera, 0),
             )

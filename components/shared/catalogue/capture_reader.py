@@ -19,6 +19,7 @@ from components.shared.catalogue.capture_rows import (
     SegmentRow,
     SegmentState,
     StreamRow,
+    StreamTotals,
     Volume,
 )
 from components.shared.catalogue.capture_schema import CAPTURE
@@ -120,6 +121,15 @@ class CaptureReader:
             return self._database.read(sql, *after, *where.values, count)
 
         return [rows.segment_row(row) for row in pages(fetch, limit)]
+
+    def totals(self) -> list[StreamTotals]:
+        """How much is in closed segments, per stream; counted by SQLite, however long the archive."""
+        # With one max() the other columns are those of its row (SQLite, "Bare columns in an aggregate query").
+        sql = (
+            "SELECT camera, stream, count(*), sum(size_bytes), segment, max(sequence) FROM segment "
+            "WHERE state = 'closed' GROUP BY camera, stream ORDER BY camera, stream LIMIT ?"
+        )
+        return [StreamTotals(*row[:5]) for row in self._database.read(sql, READ_ROWS_MAX)]
 
     def spans(self, camera: str, stream: StreamName) -> list[tuple[str, WallNs, WallNs | None]]:
         """Id, start and end of all segments of a stream, by start: light where their facts are not needed."""

@@ -65,6 +65,17 @@ class StreamRow:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamTotals:
+    """How much footage of a stream is in closed segments; `newest` is the id of the one closed last."""
+
+    camera: str
+    stream: StreamName
+    segments: int
+    size_bytes: int
+    newest: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """One unbroken reading of a camera: decode times run on within it. `ended_ns` is None while it goes on."""
 

@@ -158,6 +158,12 @@ class SyncReader:
         counts.update(self._database.read("SELECT state, count(*) FROM upload GROUP BY state"))
         return counts
 
+    def count_uploaded(self, kind: UploadKind) -> int:
+        """How many objects of a kind are uploaded."""
+        sql = "SELECT count(*) FROM upload WHERE state = 'uploaded' AND kind = ?"
+        count: int = self._database.read(sql, kind)[0][0]
+        return count
+
     def uploads(self, state: UploadState | None = None, limit: int | None = None) -> list[UploadRow]:
         """Uploads in the order they were queued."""
         return list(itertools.islice(self.each_upload(state), limit))

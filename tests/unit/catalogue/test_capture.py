@@ -423,3 +423,14 @@ def test_adopting_makes_room_and_the_run(writer: CaptureWriter) -> None:
     (found,) = writer.segments()
     assert found.adopted and found.run == "run-9" and writer.run("run-9") == run
     assert gaps(writer) == [(0, 2, "component_down"), (5, None, "component_down")]
+
+
+def test_totals_count_closed_segments_only(writer: CaptureWriter) -> None:
+    """Totals are those of the closed segments of each stream, and name the one that was closed last."""
+    assert writer.totals() == []
+    first, second = record(writer, 0, 10), record(writer, 10, 20)
+    writer.open_segment(row(20))
+    [total] = writer.totals()
+    sizes = [found.size_bytes for found in writer.segments(state="closed")]
+    assert (total.camera, total.stream, total.segments, total.size_bytes) == ("cam-1", "main", 2, sum(sizes))
+    assert total.newest == second.segment != first.segment

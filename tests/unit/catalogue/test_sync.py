@@ -139,3 +139,10 @@ def test_long_queues_are_read_in_pages(writer: SyncWriter) -> None:
     assert [found.key for found in writer.uploads()] == keys
     assert [found.key for found in writer.uploads(limit=3)] == keys[:3]
     assert writer.uploads_of(f"segment-of-{keys[5]}") == [upload(keys[5])]
+
+
+def test_uploaded_objects_are_counted_by_kind(writer: SyncWriter) -> None:
+    """Only what is uploaded counts, each kind by itself."""
+    writer.enqueue("capture", [upload("a"), upload("b")], 2)
+    writer.mark_uploaded("a", "etag", at(1))
+    assert (writer.count_uploaded("segment"), writer.count_uploaded("thumbnail")) == (1, 0)
