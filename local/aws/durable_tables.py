@@ -7,6 +7,7 @@ look to its answer. An item is written down after it has changed and before the 
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import threading
@@ -17,7 +18,7 @@ from typing import Any
 from moto.core.exceptions import JsonRESTError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
-from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
 
 from local.aws.http_server import WsgiApp, with_body_read
@@ -118,16 +119,34 @@ class DurableTables(DynamoDBBackend):
     def _restore(self, table: Table) -> None:
         begin = time.monotonic()
         rows = self._state.read("SELECT attributes FROM item WHERE tab = ?", (table.name,))
+        gc.disable()  # a third of the time otherwise goes into looking for garbage where there is none
+        try:
+            self._put_back_all(table, rows)
+        finally:
+            gc.enable()
+        if rows:
+            took_s = time.monotonic() - begin
+            log.info("restored_items table=%s items=%d seconds=%.1f", table.name, len(rows), took_s)
+
+    def _put_back_all(self, table: Table, rows: Sequence[tuple[str]]) -> None:
         for number, (text,) in enumerate(rows, 1):
             attributes = json.loads(text)
             if not set(_key_names(table)) <= set(attributes):
                 raise StateError(f"an item of table {table.name} has no {_key_names(table)}: its keys have changed")
-            table.put_item(attributes)
+            _put_back(table, attributes)
             if number % PROGRESS_ITEMS == 0:
                 log.info("restoring_items table=%s done=%d of=%d", table.name, number, len(rows))
-        if rows:
-            took_s = time.monotonic() - begin
-            log.info("restored_items table=%s items=%d seconds=%.1f", table.name, len(rows), took_s)
+
+
+def _put_back(table: Table, attributes: dict[str, Any]) -> None:
+    """An item that was valid when it was written: moto would measure it again after each attribute."""
+    keys = [DynamoType(attributes[name]) for name in _key_names(table)]
+    item = Item(keys[0], keys[1] if len(keys) > 1 else None, {})
+    dict.update(item.attrs, {name: DynamoType(value) for name, value in attributes.items()})
+    if len(keys) > 1:
+        table.items[keys[0]][keys[1]] = item
+    else:
+        table.items[keys[0]] = item  # type: ignore[assignment]
 
 
 def _key_names(table: Table) -> Sequence[str]:

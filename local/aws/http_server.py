@@ -9,6 +9,7 @@ Invariants: a body is never read beyond its length; a connection whose body was 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import re
@@ -73,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S_MAX
     disable_nagle_algorithm = True
+    wbufsize = 65_536  # an answer with its headers goes out in one piece
     server: Server
 
     def handle_one_request(self) -> None:
@@ -103,6 +105,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Requests are counted by the application, not printed."""
+
+    def setup(self) -> None:
+        """A new connection."""
+        super().setup()
+        self.server.open_connections[threading.get_ident()] = self.connection
+
+    def finish(self) -> None:
+        """The end of the connection."""
+        self.server.open_connections.pop(threading.get_ident(), None)
+        with contextlib.suppress(OSError):  # it may have been cut
+            super().finish()
 
     def _cut(self) -> None:
         # Linger of zero seconds: the client sees a reset, as when a router goes away.
@@ -151,6 +164,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._send_chunk(chunk, unsized)
             if unsized:
                 self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
         self._drain(body)
 
     def _send_chunk(self, chunk: bytes, unsized: bool) -> None:
@@ -171,6 +185,7 @@ class Handler(BaseHTTPRequestHandler):
         def ask() -> None:
             self._waits_for_continue = False
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.wfile.flush()
 
         length = int(self.headers.get("Content-Length") or 0)
         return Body(self.rfile, length, ask if self._waits_for_continue else None)
@@ -218,6 +233,7 @@ class Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, app: WsgiApp) -> None:
         super().__init__((host, port), Handler)
         self.app = app
+        self.open_connections: dict[int, socket.socket] = {}  # by the thread that serves it
         self._thread = threading.Thread(target=self.serve_forever, args=(0.2,), name="http", daemon=True)
 
     @property
@@ -228,6 +244,14 @@ class Server(ThreadingHTTPServer):
     def start(self) -> None:
         """Serves in a thread of its own."""
         self._thread.start()
+
+    def cut_all(self) -> None:
+        """Ends every connection in the middle of whatever it carries, but the one that asks for it."""
+        for thread, connection in list(self.open_connections.items()):
+            if thread == threading.get_ident():
+                continue
+            with contextlib.suppress(OSError):  # its client may have gone first
+                connection.shutdown(socket.SHUT_RDWR)
 
     def stop(self) -> None:
         """Stops listening."""

@@ -76,6 +76,7 @@ class LocalAws:
         guarded = {name: app if name == "s3" else self._door.around(name, app) for name, app in services.items()}
         self._gateway = Gateway(self._network, guarded, self._door.around("others", moto), self._figures)
         self._site_side = Server(options.host, options.port, self._gateway.site_side)
+        self._network.on_change(self._cut_or_not)
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
         self._stack = resources.Stack()
         self._feeds: list[EventSource] = []
@@ -154,6 +155,10 @@ class LocalAws:
     def _check(self, request: Request) -> None:
         signatures.check(request, self._identities.secret_of, datetime.now(UTC))
         self._door.check_s3(request)
+
+    def _cut_or_not(self, online: bool) -> None:
+        if not online:
+            self._site_side.cut_all()
 
     def _arn(self, service: str, name: str) -> str:
         return f"arn:aws:{service}:{self._options.region}:{DEFAULT_ACCOUNT_ID}:{name}"

@@ -21,7 +21,8 @@ from botocore.config import Config
 
 ROOT = Path(__file__).parents[3]
 START_S_MAX = 60.0
-EXPANDED = Path(tempfile.mkdtemp(prefix="expanded-templates-"))
+_KEPT = tempfile.TemporaryDirectory(prefix="expanded-templates-")
+EXPANDED = Path(_KEPT.name)
 """Expansions of templates, which take two seconds each: made once for all tests of this process."""
 
 
@@ -120,4 +121,3 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = start_aws(tmp_path_factory.mktemp("aws"))
     yield running
     running.stop()
-    shutil.rmtree(EXPANDED)

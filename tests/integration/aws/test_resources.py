@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from typing import Any
+from urllib.parse import urlsplit
 
 import botocore.exceptions
 import pytest
 
+from tests.fakes.waiting import eventually
 from tests.integration.aws.conftest import ROOT, Running, Start, start_aws
 
 pytestmark = pytest.mark.slow
@@ -110,6 +113,27 @@ def test_a_dead_network_answers_nothing(start: Start) -> None:
     assert stats["requests"]["refused_offline"] >= 1
     control(aws, "/_local/network", {"online": True})
     assert aws.client("s3").list_objects_v2(Bucket=aws.bucket)["KeyCount"] == 0
+
+
+def test_a_dead_network_cuts_what_is_under_way(start: Start) -> None:
+    """An upload that is under way when the network goes is cut, stores nothing, and leaves nothing on disk."""
+    aws = start()
+    address = urlsplit(aws.ready["endpoint_url"])
+    url = aws.client("s3").generate_presigned_url("put_object", Params={"Bucket": aws.bucket, "Key": "k"})
+    path = url.removeprefix(aws.ready["endpoint_url"])
+    with socket.create_connection((address.hostname or "", address.port or 0), 10) as connection:
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 9000000\r\n\r\n".encode())
+        connection.sendall(b"x" * 1_000_000)
+        eventually(lambda: bodies(aws), 10)
+        control(aws, "/_local/network", {"online": False})
+        assert connection.recv(100) == b""
+    control(aws, "/_local/network", {"online": True})
+    assert aws.client("s3").list_objects_v2(Bucket=aws.bucket)["KeyCount"] == 0
+    eventually(lambda: not bodies(aws), 10)
+
+
+def bodies(aws: Running) -> int:
+    return sum(1 for path in (aws.data / "bodies").rglob("*") if path.is_file())
 
 
 def test_a_malformed_switch_is_refused(aws: Running) -> None:
