@@ -64,6 +64,7 @@ class Configuration:
         self._log = log
         self._lock = threading.Lock()
         self._desired: dict[str, Desired] = {}
+        self._arriving: dict[str, Desired] = {}
         self._in_force: dict[str, Held] = {}
         self._states: dict[str, DocumentState] = {}
         self._journal = Journal()
@@ -96,14 +97,15 @@ class Configuration:
 
     def picture(self) -> Picture:
         """Everything that is known now."""
-        with self._lock:
-            return self._picture()
+        with self._lock:  # copies: others go on changing theirs
+            return Picture(dict(self._desired), dict(self._in_force), self._journal.edits)
 
     def cameras(self) -> dict[str, str] | None:
         """The cameras that the site names, with the hashes of their documents; None while there is no site."""
         with self._lock:
             if not self._is_cameras_known:  # parsing takes milliseconds, and this is asked every second
-                site = effective_site(self._picture())
+                picture = self._picture()
+                site = effective_site(replace(picture, desired={**picture.desired, **self._arriving}))
                 self._cameras = dict(site.cameras) if site else None
                 self._is_cameras_known = True
             return dict(self._cameras) if self._cameras is not None else None
@@ -125,16 +127,24 @@ class Configuration:
         with self._lock:
             return len(self._journal.edits)
 
-    def fetched(self, name: str, shadow: Shadow | None) -> None:
-        """A shadow was fetched; None when there is none."""
+    def fetched(self, name: str, shadow: Shadow | None) -> Desired:
+        """A shadow was fetched, None when there is none; it counts once `all_fetched` says so."""
         with self._lock:
-            before = self._desired.get(name)
+            before = self._arriving.get(name) or self._desired.get(name)
             desired = _desired(shadow, before, self._in_force.get(name))
             if before is not None and desired.raw is None and before.raw is not None:
                 self._log.warning("desired_state_gone", document=name)
-            if desired != before:
-                self._desired[name] = desired
+            self._arriving[name] = desired
+            self._is_cameras_known &= desired == before
+            return desired
+
+    def all_fetched(self) -> None:
+        """All that was due has been fetched: from now on it counts, the cameras' documents together with the site's."""
+        with self._lock:
+            if any(self._desired.get(name) != desired for name, desired in self._arriving.items()):
                 self._changed()
+            self._desired.update(self._arriving)
+            self._arriving.clear()
 
     def reported(self, name: str, version: int) -> bool:
         """The shadow has this version by a report of ours; whether nobody else has changed it in between."""
@@ -148,7 +158,7 @@ class Configuration:
     def shadow_version(self, name: str) -> int:
         """The newest version of the shadow that was seen, 0 for none."""
         with self._lock:
-            known = self._desired.get(name)
+            known = self._arriving.get(name) or self._desired.get(name)
             return known.shadow_version if known else 0
 
     def propose(self, proposal: Proposal) -> Answer:

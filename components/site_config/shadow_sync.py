@@ -98,6 +98,7 @@ class ShadowSync:
             cameras = self._configuration.cameras()
             name = next_due(self._fetched, cameras, frozenset(self._wanted), now_ns)
             if name is None:
+                self._configuration.all_fetched()
                 return
             self._fetch_one(name, now_ns)
 
@@ -112,10 +113,9 @@ class ShadowSync:
         except Transient:
             self._wanted.add(name)
             raise
-        self._configuration.fetched(name, shadow)
+        desired = self._configuration.fetched(name, shadow)
         self._reporting.fetched(name, shadow.reported if shadow else None)
-        known = self._configuration.picture().desired[name]
-        self._fetched[name] = Fetched(now_ns, known.sha256)
+        self._fetched[name] = Fetched(now_ns, desired.sha256)
 
     def _push(self) -> None:
         are_cameras_sent = True
@@ -151,6 +151,7 @@ class ShadowSync:
     def _see_that_it_is_not_there(self, name: str) -> None:
         """Look again before a shadow is made: no version can guard an update of one that does not exist."""
         self._fetch_one(name, self._clock.monotonic_ns())
+        self._configuration.all_fetched()
         if self._configuration.shadow_version(name) != 0:
             raise VersionConflict(f"shadow {name}: it has been made meanwhile")
 

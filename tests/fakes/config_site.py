@@ -78,6 +78,11 @@ class ConfigSite:
         self.reporting.write()
         return True
 
+    def hint(self, name: str, version: int | None = None) -> None:
+        """A delta of a shadow arrives, as the cloud sends it after a change."""
+        topic = f"$aws/things/{THING}/shadow/name/{name}/update/delta"
+        self.broker.from_cloud(topic, json.dumps({} if version is None else {"version": version}).encode())
+
     def sweep(self, rounds: int = 6) -> None:
         """Let a minute pass and exchange until all that follows from it is done."""
         self.clock.advance(61 * NS_PER_S)

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -21,7 +21,6 @@ from components.site_config.app import build
 from tests.fakes.bus import FakeBroker, FakeBus
 from tests.fakes.log import RecordingLog
 from tests.fakes.waiting import eventually
-from tests.integration.aws.conftest import Running
 
 STOP_S_MAX = 2.0
 
@@ -31,10 +30,17 @@ def camera(name: str = "Yard", **more: Any) -> dict[str, Any]:
     return {"schema": 1, "name": name, "source": {"url": "rtsp://192.0.2.1/1"}, **more}
 
 
+class HasClients(Protocol):
+    """An AWS that gives boto3 clients."""
+
+    def client(self, service: str) -> Any:
+        """A client of that service."""
+
+
 class Operator:
     """Somebody in the cloud who configures a site with the AWS SDK."""
 
-    def __init__(self, aws: Running, thing: str) -> None:
+    def __init__(self, aws: HasClients, thing: str) -> None:
         self.thing = thing
         aws.client("iot").create_thing(thingName=thing)
         self._shadows = aws.client("iot-data")
