@@ -118,6 +118,26 @@ def test_frozen_by_the_clock(simulated: CaptureBox, fake_clock: FakeClock) -> No
     assert simulated.coverage("cam-1").is_whole
 
 
+@pytest.mark.parametrize(("monotonic_s", "cause"), [(5, "box_down"), (5_000, "component_down")])
+def test_who_was_down(tmp_path: Path, monotonic_s: int, cause: str) -> None:
+    """Time without a component is the box's if it booted since the record ended, else the component's."""
+    first = FakeClock(monotonic_ns=3_000 * NS_PER_S)
+    box = CaptureBox(tmp_path / "data", first)
+    camera = FakeCamera("cam-1", first, read_s=PATIENT_S)
+    box.set_camera("cam-1", URL + "cam-1")
+    with box.running(open_fake(camera)):
+        pass_until(first, lambda: camera.watchers, 250 * NS_PER_MS)
+        play_on(camera, first, 40, lambda: recording(box, "cam-1"))
+    later = FakeClock(first.wall_ns() + 60 * NS_PER_S, monotonic_s * NS_PER_S)
+    again = CaptureBox(tmp_path / "data", later)
+    with again.running(open_fake(FakeCamera("cam-1", later, read_s=PATIENT_S))):
+        pass_until(later, lambda: cause in [gap.cause for gap in again.gaps("cam-1")], 250 * NS_PER_MS)
+    (down,) = [gap for gap in again.gaps("cam-1") if gap.cause == cause]
+    assert down.start_ns == again.segments("cam-1")[-1].end_ns
+    assert down.end_ns is not None
+    assert again.coverage("cam-1").is_whole
+
+
 def recording(box: CaptureBox, camera: str) -> bool:
     return state_of(box, camera) == "recording"
 
