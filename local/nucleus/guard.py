@@ -14,6 +14,7 @@ from pathlib import Path
 from local.nucleus.durable_file import replace_file
 from local.nucleus.process_group import kill_all
 
+END_WAIT_S = 0.5  # the core is to be gone soon; the guard has nothing left to do
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -73,7 +74,8 @@ class Guard:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it ends by itself
+                self._process.wait(END_WAIT_S)
 
     def _tell(self, line: str) -> None:
         content = "".join(f"{one}\n" for one in sorted(self._listed)).encode()

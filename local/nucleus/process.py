@@ -15,7 +15,7 @@ from pathlib import Path
 
 from local.nucleus.guard import Guard
 from local.nucleus.output_log import OutputLog
-from local.nucleus.process_group import INVOCATION_VARIABLE, processes_of, signal_all
+from local.nucleus.process_group import INVOCATION_VARIABLE, processes_of, signal_all, still_alive
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +104,10 @@ class Process:
     async def _until_gone(self, limit_s: float) -> bool:
         try:
             async with asyncio.timeout(limit_s):
-                while processes_of([self._invocation], self.pid):
+                pids = processes_of([self._invocation], self.pid)
+                while pids:
                     await asyncio.sleep(LOOK_AGAIN_S)
+                    pids = still_alive(pids) or processes_of([self._invocation], self.pid)
         except TimeoutError:
             return False
         return True

@@ -29,15 +29,13 @@ class LiveProcess:
 
 def live_processes() -> list[LiveProcess]:
     """Return all processes of the machine but zombies."""
-    found = []
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - names are enough
-        if not entry.isdigit():
-            continue
-        with contextlib.suppress(OSError, IndexError, ValueError):
-            after_name = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
-            if after_name[0] not in ("Z", "X"):
-                found.append(LiveProcess(int(entry), int(after_name[3])))
-    return found
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]  # noqa: PTH208 - names are enough
+    return [process for pid in pids if (process := _live(pid)) is not None]
+
+
+def still_alive(pids: Iterable[int]) -> set[int]:
+    """Return those processes that are still there; far cheaper than to look for them anew."""
+    return {pid for pid in pids if _live(pid) is not None}
 
 
 def processes_of(invocations: Iterable[str], session: int | None = None) -> set[int]:
@@ -66,6 +64,14 @@ def kill_all(invocations: Iterable[str]) -> int:
         signal_all(pids, signal.SIGKILL)
         time.sleep(KILL_ROUND_S)
     return len(processes_of(wanted))
+
+
+def _live(pid: int) -> LiveProcess | None:
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if after_name[0] in ("Z", "X") else LiveProcess(pid, int(after_name[3]))
 
 
 def _is_session_of(process: LiveProcess, carriers: set[LiveProcess]) -> bool:

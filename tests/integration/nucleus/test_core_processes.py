@@ -143,19 +143,20 @@ def test_no_component_survives_the_core(core: CoreProcess) -> None:
     eventually(lambda: gone(*pids), WAIT_S, "the processes are gone")
 
 
+def guard_of(core: CoreProcess) -> int:
+    """Return the process id of a core's guard."""
+    assert core.process is not None
+    children = Path(f"/proc/{core.process.pid}/task/{core.process.pid}/children").read_text().split()
+    return next(int(pid) for pid in children if "local.nucleus.guard" in Path(f"/proc/{pid}/cmdline").read_text())
+
+
 def test_what_a_power_cut_of_the_guard_left_is_ended_at_the_next_start(core: CoreProcess) -> None:
     """If core and guard are both killed, the next core ends what was left before it starts its own."""
     core.component(A, FAMILY)
     core.start()
     core.wait_for_log(A, "ready")
     pids = [core.of(A)["pid"], *(number_in(core.log(A), key) for key in ("child", "detached"))]
-    guard = next(
-        int(path.name)
-        for path in Path("/proc").glob("[0-9]*")
-        if f"PPid:\t{core.process.pid if core.process else 0}\n" in (path / "status").read_text()
-        and "local.nucleus.guard" in (path / "cmdline").read_text()
-    )
-    kill(guard)
+    kill(guard_of(core))
     core.kill()
     assert all(is_alive(pid) for pid in pids)
     core.start()
