@@ -17,11 +17,11 @@ from components.capture.core.packets import TimedPacket, VideoParameters
 from components.capture.core.timeline import RunTimeline
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
-from components.capture.recorded_file import DiskFailed, FileRefused, RecordedFile
+from components.capture.recorded_file import FileRefused, RecordedFile
 from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, media_span, seal_segment
 from components.shared.catalogue.capture import CaptureWriter, RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile import settle_stream
-from components.shared.errors import Transient
+from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import SegmentClosed
 from components.shared.wire.object_keys import StreamName, segment_id
@@ -211,7 +211,7 @@ class Footage:
     def _quietly(self, step: str, work: Callable[[], object]) -> None:
         try:
             work()
-        except (DiskFailed, Transient) as error:
+        except (Transient, Rejected) as error:
             self._log.warning("left_for_later", step=step, error=error)
 
     def _need_run(self) -> _Run:

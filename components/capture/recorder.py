@@ -19,7 +19,7 @@ from components.capture.core.timeline import RunTimeline
 from components.capture.footage import Footage
 from components.capture.packet_queue import Batch, PacketQueue
 from components.capture.packet_source import OpenSource, SourceFailed, SourceRequest
-from components.capture.recorded_file import DiskFailed, FileRefused
+from components.capture.recorded_file import DiskFailed
 from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import Workshop
 from components.shared.errors import Rejected, Transient
@@ -180,10 +180,10 @@ class Attempt:
         raise error
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Do it; when the disk or the catalogue fails, keep what is in the file and end the run before raising."""
+        """Do it; when disk, catalogue or file fail, keep what is in the file and end the run before raising."""
         try:
             work()
-        except (DiskFailed, FileRefused, Transient) as error:
+        except (Transient, Rejected) as error:
             self._footage.break_off()
             self._footage.end_run(str(getattr(error, "cause", "disk")), self._taken - self._handled)
             raise

@@ -96,7 +96,7 @@ class StreamLedger:
                     failures=status.failures,
                 )
             )
-            tell = self._log.info if status.state in {"recording", "off"} else self._log.warning
+            tell = self._log.warning if status.cause else self._log.info
             tell("stream_changed", state=status.state, cause=status.cause, failures=status.failures)
         self._owes_status = True
         self._try_flush()

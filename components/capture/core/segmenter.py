@@ -80,7 +80,9 @@ class Segmenter:
         is_suspicious = own is None and self._has_own_sets
         parameters = self._with(sets) if sets is not None else self._parameters
         if is_suspicious or self._is_due(step, picture.dts):
-            if not self._is_whole(parameters, picture.packet.payload, own is not None):
+            # Without a size there is no file: a set that says none is as good as a damaged one.
+            has_size = parameters.width > 0 and parameters.height > 0
+            if not (has_size and self._is_whole(parameters, picture.packet.payload, own is not None)):
                 self.damaged += 1
                 return Step.SKIP if self._start is None else Step.CONTINUE
             self._asked = picture.dts

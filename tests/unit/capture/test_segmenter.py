@@ -122,6 +122,14 @@ def test_damaged_keyframe_begins_nothing() -> None:
     assert segmenter.damaged == 1
 
 
+def test_keyframe_without_a_size_begins_nothing() -> None:
+    """Where neither the description nor a parameter set says the picture's size, there is nothing to record."""
+    bare = Picture(b"\0\0\0\1\x65" + bytes(range(200)), True)
+    segmenter = make(parameters=VideoParameters("h264", VIDEO.time_base, b"", 0, 0))
+    assert steps(segmenter, timed([bare, bare])) == [Step.SKIP, Step.SKIP]
+    assert segmenter.damaged == 2
+
+
 def test_damaged_keyframe_at_a_cut_stays_in_the_segment() -> None:
     """At the target, a keyframe that does not decode is kept in the segment at hand, and the next one cuts."""
     answers = iter([True, False, True])
