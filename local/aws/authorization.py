@@ -1,14 +1,13 @@
-"""What a site's device may do: the role of the template, read as AWS reads it. Pure.
+"""What a role of the template allows, read as AWS reads it. Pure.
 
-A device comes with credentials that name its thing; they stand for a role, and the role's policies decide. Only what
-such policies use is understood: Allow and Deny, wildcards, StringLike and StringEquals, the variable
-`credentials-iot:ThingName`. A condition that is not understood allows nothing.
+Only what our policies use is understood: Allow and Deny, wildcards, StringLike and StringEquals, ForAllValues of
+them, the variable `credentials-iot:ThingName`. A condition that is not understood allows nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from local.aws.s3.request import Request
@@ -21,9 +20,12 @@ def allows(
     action: str,
     resource: str,
     thing: str,
-    context: Mapping[str, str] | None = None,
+    context: Mapping[str, Sequence[str]] | None = None,
 ) -> bool:
-    """Whether these policies let the thing do `action` to `resource`; what is not allowed is denied."""
+    """Whether these policies allow `action` to `resource`; what is not allowed is denied.
+
+    `thing` stands in for the variable; `context` is what conditions can see, by their keys.
+    """
     allowed = False
     for policy in policies:
         for statement in policy["Statement"]:
@@ -34,7 +36,9 @@ def allows(
     return allowed
 
 
-def _applies(statement: Mapping[str, Any], action: str, resource: str, thing: str, context: Mapping[str, str]) -> bool:
+def _applies(
+    statement: Mapping[str, Any], action: str, resource: str, thing: str, context: Mapping[str, Sequence[str]]
+) -> bool:
     if not any(_like(pattern, action, re.IGNORECASE) for pattern in _list(statement.get("Action", []))):
         return False
     if not any(_like(pattern.replace(_THING, thing), resource) for pattern in _list(statement.get("Resource", []))):
@@ -46,13 +50,14 @@ def _applies(statement: Mapping[str, Any], action: str, resource: str, thing: st
     )
 
 
-def _holds(operator: str, key: str, patterns: Iterable[str], context: Mapping[str, str]) -> bool:
-    value = context.get(key)
-    if value is None:
-        return False
-    if operator == "StringLike":
-        return any(_like(pattern, value) for pattern in patterns)
-    return operator == "StringEquals" and value in patterns
+def _holds(operator: str, key: str, patterns: Sequence[str], context: Mapping[str, Sequence[str]]) -> bool:
+    test = operator.removeprefix("ForAllValues:")
+    values = context.get(key)
+    if values is None:
+        return test != operator  # of no values at all, all are as you like
+    if test == "StringLike":
+        return all(any(_like(pattern, value) for pattern in patterns) for value in values)
+    return test == "StringEquals" and all(value in patterns for value in values)
 
 
 def _like(pattern: str, text: str, flags: int = 0) -> bool:
@@ -66,7 +71,7 @@ def _list(value: Any) -> list[str]:
 
 # ---------------------------------------------------------------------------------------------- what a request does
 
-Need = tuple[str, str, dict[str, str]]
+Need = tuple[str, str, dict[str, list[str]]]
 """An action, the resource it is done to, and what its conditions can see."""
 
 
@@ -83,7 +88,7 @@ def s3_needs(request: Request) -> list[Need]:
 
 
 def _bucket_need(request: Request, bucket: str) -> Need:
-    context = {"s3:prefix": request.query["prefix"]} if "prefix" in request.query else {}
+    context = {"s3:prefix": [request.query["prefix"]]} if "prefix" in request.query else {}
     if request.method in {"GET", "HEAD"}:
         if "versions" in request.query:
             return "s3:ListBucketVersions", bucket, context
@@ -119,6 +124,14 @@ def secret_need(target: str, secret: str, arn: Callable[[str, str], str]) -> Nee
     # An ARN ends in six letters that nobody knows beforehand; a policy names them with a wildcard.
     resource = secret if secret.startswith("arn:") else arn("secretsmanager", f"secret:{secret}-??????")
     return f"secretsmanager:{target.rpartition('.')[2]}", resource, {}
+
+
+def table_need(target: str, body: Mapping[str, Any], arn: Callable[[str, str], str]) -> Need:
+    """The action that a request for one table of DynamoDB comes to. The first of its keys is called `pk`."""
+    resource = f"table/{body.get('TableName', '')}" + (f"/index/{body['IndexName']}" if "IndexName" in body else "")
+    key = (body.get("Key") or body.get("Item") or {}).get("pk", {}).get("S")
+    context = {"dynamodb:LeadingKeys": [key]} if key is not None else {}
+    return f"dynamodb:{target.rpartition('.')[2]}", arn("dynamodb", resource), context
 
 
 _SHADOW_VERBS = {"GET": "iot:GetThingShadow", "POST": "iot:UpdateThingShadow", "DELETE": "iot:DeleteThingShadow"}

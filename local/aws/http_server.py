@@ -29,6 +29,8 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 IDLE_S_MAX = 60.0  # a connection with no request for so long is closed; clients open another
 LEFTOVER_BYTES_MAX = 1 << 20  # of an unread body that is thrown away to keep the connection; beyond, it is closed
+LINGER_BYTES_MAX = 32 << 20  # thrown away before a connection is closed: a client that sends reads its answer late
+LINGER_S_MAX = 2.0  # without a byte meanwhile
 BACKLOG = 256
 
 
@@ -91,6 +93,11 @@ class Handler(BaseHTTPRequestHandler):
             self._cut()
         except (ConnectionError, TimeoutError):
             self.close_connection = True
+        except Exception:
+            log.exception("request_failed method=%s path=%s", self.command, self.path)
+            self.close_connection = True
+            if not self._answered:
+                self.send_error(500)
 
     def handle(self) -> None:
         """Serves requests until the connection ends."""
@@ -123,6 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _run(self) -> None:
+        self._answered = False
         body = self._body()
         environ = self._environ(body)
         answer: list[Any] = []
@@ -148,6 +156,7 @@ class Handler(BaseHTTPRequestHandler):
         # A client that was not asked for its body may send it or not: only a new connection is sure.
         if body.left_bytes > LEFTOVER_BYTES_MAX or (body.left_bytes and self._waits_for_continue):
             self.close_connection = True
+        self._answered = True
         code, _, reason = status.partition(" ")
         self.send_response_only(int(code), reason)
         for name, value in headers:
@@ -176,8 +185,15 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(chunk)
 
     def _drain(self, body: Body) -> None:
-        while body.left_bytes and not self.close_connection:
-            body.read(65_536)
+        """Throws away what was not read, so that the client sees the answer and not a reset."""
+        if self.close_connection and body.left_bytes and not self._waits_for_continue:
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER_S_MAX)
+        if self._waits_for_continue:
+            return
+        left_bytes = LINGER_BYTES_MAX
+        while body.left_bytes and left_bytes > 0:
+            left_bytes -= len(body.read(65_536) or b"")
 
     def _body(self) -> Body:
         self._waits_for_continue = self.headers.get("Expect", "").lower() == "100-continue"
@@ -260,8 +276,8 @@ class Server(ThreadingHTTPServer):
         self._thread.join(5)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A fault in the application ends its connection, not the server."""
-        log.exception("request_failed client=%s request=%s", client_address, type(request).__name__)
+        """A fault outside any request ends its connection, not the server."""
+        log.exception("connection_failed client=%s request=%s", client_address, type(request).__name__)
 
 
 def with_body_read(environ: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Whose request it is: the secrets of the access keys that somebody was given here.
 
-Three kinds of key: the stand-in's own pair, which may do everything; those of a role that STS was asked for; those
-that the IoT credentials provider gave to a thing, whose session token says whose they are.
+Four kinds of key: the stand-in's own pair, which may do everything; that of a function, whose name it carries; those of
+a role that STS was asked for; those that the IoT credentials provider gave to a thing, whose session token says whose
+they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from local.aws.s3.faults import S3Fault
 
 ACCESS_KEY_ID = "local"
 SECRET_ACCESS_KEY = "local"  # noqa: S105 - a dummy: nothing real is behind it, and it is printed for everybody
+
+FUNCTION_KEY = "function-"
+"""What the access key of a function begins with; its name follows. The secret is the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Identities:
         """The secret of an access key, None when nobody was given such a key."""
         if access_key_id == ACCESS_KEY_ID:
             return SECRET_ACCESS_KEY
+        if access_key_id.startswith(FUNCTION_KEY):
+            return access_key_id
         device = self.device(token)
         if device is not None:
             return device.secret_access_key if device.access_key_id == access_key_id else None

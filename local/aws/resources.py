@@ -31,6 +31,7 @@ class Function:
     handler: str
     timeout_s: int
     memory_mb: int
+    role: str
     environment: Mapping[str, str]
 
 
@@ -299,7 +300,7 @@ class _Maker:
         code = properties.need("Code")
         if code.get("S3Bucket") != CODE_BUCKET:
             raise TemplateError(f"{name}: its code is not a local folder: {code}")
-        properties.waive("Description", "Tags", "Architectures", "LoggingConfig", "Role", "Runtime")
+        properties.waive("Description", "Tags", "Architectures", "LoggingConfig", "Runtime")
         environment = properties.section("Environment")
         self._stack.functions[name] = Function(
             name=f"{STACK}-{name}",
@@ -307,6 +308,7 @@ class _Maker:
             handler=properties.need("Handler"),
             timeout_s=int(properties.take("Timeout", 3)),
             memory_mb=int(properties.take("MemorySize", 128)),
+            role=properties.need("Role"),
             environment={key: str(value) for key, value in environment.take("Variables", {}).items()},
         )
         environment.finish()

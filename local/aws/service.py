@@ -13,7 +13,7 @@ from typing import Any
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
-from local.aws import lambda_process, resources, template
+from local.aws import authorization, lambda_process, resources, template
 from local.aws.bridge import Bridge
 from local.aws.doorkeeper import Doorkeeper
 from local.aws.durable_queues import DurableQueues
@@ -22,7 +22,7 @@ from local.aws.durable_tables import DurableTables
 from local.aws.event_source import EventSource
 from local.aws.gateway import Gateway, Network
 from local.aws.http_server import Server, WsgiApp
-from local.aws.identities import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Device, Identities
+from local.aws.identities import ACCESS_KEY_ID, FUNCTION_KEY, SECRET_ACCESS_KEY, Device, Identities
 from local.aws.moto_app import MotoApp
 from local.aws.s3 import signatures
 from local.aws.s3.objects import BucketState, Objects
@@ -134,9 +134,16 @@ class LocalAws:
             "AWS_ENDPOINT_URL": address.endpoint_url,
             "AWS_REGION": address.region,
             "AWS_DEFAULT_REGION": address.region,
-            "AWS_ACCESS_KEY_ID": address.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": address.secret_access_key,
+            "AWS_ACCESS_KEY_ID": FUNCTION_KEY + function.name,
+            "AWS_SECRET_ACCESS_KEY": FUNCTION_KEY + function.name,
         }
+        for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+            policies = self._stack.roles.get(function.role, [])
+            if not authorization.allows(policies, f"sqs:{action}", feed.queue_arn, ""):
+                raise template.TemplateError(
+                    f"the role of {function.name} does not allow sqs:{action} on {feed.queue_arn}: AWS refuses the"
+                    " mapping"
+                )
         process = lambda_process.FunctionProcess(
             function.handler,
             function.code,

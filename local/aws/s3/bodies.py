@@ -7,6 +7,7 @@ its sums are made beside the reading. Nothing is known here of objects or bucket
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 from collections.abc import Iterator, Mapping
@@ -95,14 +96,10 @@ class BodyReader:
                 raise S3Fault(400, "MalformedTrailerError", f"The trailer {trailer} that was announced is missing")
             wanted = _wanted(declared)
         if _HEX_SHA256.fullmatch(payload) and sums["SHA256"].digest().hex() != payload:
-            raise S3Fault(
-                400,
-                "XAmzContentSHA256Mismatch",
-                "The provided 'x-amz-content-sha256' header does not match what was computed.",
-            )
+            raise _other_payload()
         md5 = sums["MD5"].digest()
         if wanted_md5 is not None and wanted_md5 != md5:
-            raise S3Fault(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+            raise _other_md5()
         digest = sums[algorithm].digest()
         if wanted is not None and wanted != digest:
             raise bad_digest(algorithm)
@@ -126,6 +123,18 @@ class BodyReader:
         for future in under_way:
             future.result()
         return size_bytes
+
+
+def document(request: Request) -> bytes:
+    """The body of a request whose body is a document, verified as an upload is."""
+    body = request.document()
+    payload = request.headers.get("x-amz-content-sha256", "")
+    if _HEX_SHA256.fullmatch(payload) and hashlib.sha256(body).hexdigest() != payload:
+        raise _other_payload()
+    wanted_md5 = _content_md5(request.headers)
+    if wanted_md5 is not None and hashlib.md5(body, usedforsecurity=False).digest() != wanted_md5:
+        raise _other_md5()
+    return body
 
 
 def sums_of(paths: list[Path], algorithms: list[str]) -> dict[str, bytes]:
@@ -167,6 +176,18 @@ def _length(headers: Mapping[str, str]) -> int:
     if length > UPLOAD_BYTES_MAX:
         raise S3Fault(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size.")
     return length
+
+
+def _other_payload() -> S3Fault:
+    return S3Fault(
+        400,
+        "XAmzContentSHA256Mismatch",
+        "The provided 'x-amz-content-sha256' header does not match what was computed.",
+    )
+
+
+def _other_md5() -> S3Fault:
+    return S3Fault(400, "BadDigest", "The Content-MD5 you specified did not match what we received.")
 
 
 def _incomplete() -> S3Fault:

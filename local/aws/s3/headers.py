@@ -24,7 +24,9 @@ def facts(request: Request) -> Facts:
     if headers.get("x-amz-server-side-encryption", "AES256") != "AES256":
         raise not_implemented("encryption with other keys than S3's own")
     for name in headers:
-        if name.startswith(("x-amz-object-lock-", "x-amz-server-side-encryption-customer-", "x-amz-grant-")):
+        if name.startswith(
+            ("x-amz-object-lock-", "x-amz-server-side-encryption-customer-", "x-amz-grant-", "x-amz-website-")
+        ):
             raise not_implemented(name)
     if headers.get("x-amz-acl", "bucket-owner-full-control") != "bucket-owner-full-control":
         raise S3Fault(400, "AccessControlListNotSupported", "The bucket does not allow ACLs")

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, unquote
 
 from local.aws.s3 import documents
 from local.aws.s3 import headers as headers_of
-from local.aws.s3.bodies import BLOCK_BYTES, BodyReader, sums_of
+from local.aws.s3.bodies import BLOCK_BYTES, BodyReader, document, sums_of
 from local.aws.s3.checksums import ALGORITHMS, to_text
-from local.aws.s3.faults import S3Fault, invalid_request, not_implemented
+from local.aws.s3.faults import S3Fault, invalid_request, no_such_key, not_implemented
 from local.aws.s3.headers import Answer
 from local.aws.s3.objects import NULL_VERSION, BucketState, Facts, New, Objects, Stored
 from local.aws.s3.request import Request
@@ -54,6 +54,8 @@ class ObjectRequests:
 
     def get(self, request: Request, _bucket: BucketState) -> Answer:
         """GetObject and HeadObject."""
+        if "partNumber" in request.query:
+            raise not_implemented("reading by part number")
         found = self._objects.find(request.bucket, request.key, request.query.get("versionId"))
         headers_of.check_read(request, found)
         first, last = 0, found.size_bytes - 1
@@ -88,7 +90,7 @@ class ObjectRequests:
 
     def delete_many(self, request: Request, bucket: BucketState) -> Answer:
         """DeleteObjects."""
-        root = documents.parse(request.document(), "Delete")
+        root = documents.parse(document(request), "Delete")
         quiet = documents.texts(root).get("Quiet") == "true"
         nodes: list[documents.Node] = []
         for element in documents.children(root, "Object"):
@@ -125,8 +127,9 @@ class ObjectRequests:
         algorithm = ALGORITHMS.get(wanted.lower())
         if algorithm is None:
             raise invalid_request("Checksum algorithm provided is unsupported.")
-        bodies = [self._state.same_body(name) for name, _ in source.facts.bodies]
+        bodies: list[str] = []
         try:
+            bodies.extend(self._state.same_body(name) for name, _ in source.facts.bodies)
             # As in AWS the copy is one piece: its ETag and checksum are those of all its bytes.
             sums = sums_of([self._state.body_path(name) for name in bodies], ["MD5", algorithm])
             facts = Facts(
@@ -141,6 +144,9 @@ class ObjectRequests:
             )
             new = New(request.bucket, request.key, source.size_bytes, sums["MD5"].hex(), facts)
             stored = self._objects.put(new, bucket, headers_of.conditions(request), "CopyObject")
+        except FileNotFoundError as error:  # the source was removed for good meanwhile
+            self._state.sweep(bodies)
+            raise no_such_key() from error
         except BaseException:
             self._state.sweep(bodies)
             raise
@@ -190,7 +196,7 @@ class ObjectRequests:
     def put_tags(self, request: Request, _bucket: BucketState) -> Answer:
         """PutObjectTagging."""
         found = self._objects.find(request.bucket, request.key, request.query.get("versionId"))
-        self._objects.set_tags(found, documents.tags_of(request.document()))
+        self._objects.set_tags(found, documents.tags_of(document(request)))
         return 200, {**headers_of.version_header(found), "Content-Length": "0"}, []
 
     def delete_tags(self, request: Request, _bucket: BucketState) -> Answer:

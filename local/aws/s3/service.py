@@ -14,7 +14,7 @@ from typing import Any
 
 from local.aws.http_server import WsgiApp
 from local.aws.s3 import headers as headers_of
-from local.aws.s3.bodies import BodyReader
+from local.aws.s3.bodies import BodyReader, document
 from local.aws.s3.faults import S3Fault, access_denied, not_implemented
 from local.aws.s3.headers import Answer
 from local.aws.s3.listing import Lists
@@ -97,7 +97,7 @@ class S3Service:
             self._check(request)
             if self._is_for_moto(request):
                 if request.method == "PUT" and "notification" in request.query:
-                    environ["wsgi.input"] = io.BytesIO(_bridge_only(request.document()))
+                    environ["wsgi.input"] = io.BytesIO(_bridge_only(document(request)))
                 return self._moto(environ, start_response)
             status, headers, chunks = self._answer(request)
         except S3Fault as fault:

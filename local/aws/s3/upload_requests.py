@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from local.aws.s3 import documents, listing
 from local.aws.s3 import headers as headers_of
-from local.aws.s3.bodies import BodyReader, declared_checksum
+from local.aws.s3.bodies import BodyReader, declared_checksum, document
 from local.aws.s3.checksums import ALGORITHMS
 from local.aws.s3.faults import not_implemented
 from local.aws.s3.headers import Answer
@@ -76,7 +76,7 @@ class UploadRequests:
         """CompleteMultipartUpload."""
         upload = self._uploads.find(request.bucket, request.key, request.query["uploadId"])
         claimed = []
-        for element in documents.children(documents.parse(request.document(), "CompleteMultipartUpload"), "Part"):
+        for element in documents.children(documents.parse(document(request), "CompleteMultipartUpload"), "Part"):
             named = documents.texts(element)
             checksums = {name.removeprefix("Checksum"): text for name, text in named.items() if "Checksum" in name}
             number = headers_of.number(named.get("PartNumber", ""), "PartNumber")

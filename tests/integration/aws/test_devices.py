@@ -40,7 +40,7 @@ class Device:
             region_name=self.aws.ready["region"],
             aws_access_key_id=self.given["accessKeyId"],
             aws_secret_access_key=self.given["secretAccessKey"],
-            aws_session_token=self.given["sessionToken"],
+            aws_session_token=self.given["sessionToken"] or None,
             config=Config(retries={"total_max_attempts": 1}),
         )
 
@@ -154,3 +154,22 @@ def test_credentials_of_another_role_have_no_rights(aws: Running) -> None:
             Bucket=aws.bucket, Key="sites/site-device/x", Body=b""
         )
     assert word(caught) == "AccessDenied"
+
+
+def test_a_function_does_what_its_role_allows(aws: Running) -> None:
+    """A function's credentials are worth its role in the template: the indexer reads footage and writes items only."""
+    key = "function-edgenvr-IndexObject"
+    indexer = Device(aws, "", {"accessKeyId": key, "secretAccessKey": key, "sessionToken": ""})
+    aws.client("s3").put_object(Bucket=aws.bucket, Key="sites/site-f/other/x", Body=b"")
+    indexer.client("s3").head_object(Bucket=aws.bucket, Key="sites/site-f/other/x")
+    for operation in ("put_object", "delete_object"):
+        with pytest.raises(ClientError) as caught:
+            getattr(indexer.client("s3"), operation)(Bucket=aws.bucket, Key="sites/site-f/other/x")
+        assert word(caught) == "AccessDenied", operation
+    dynamodb = indexer.client("dynamodb")
+    item = {"pk": {"S": "x"}, "sk": {"S": "y"}}
+    update = {"UpdateExpression": "SET v = :v", "ExpressionAttributeValues": {":v": {"N": "1"}}}
+    dynamodb.update_item(TableName=aws.table, Key=item, **update)
+    with pytest.raises(ClientError) as caught:
+        dynamodb.delete_item(TableName=aws.table, Key=item)
+    assert word(caught) == "AccessDeniedException"

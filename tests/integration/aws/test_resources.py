@@ -94,6 +94,25 @@ def test_a_property_that_is_not_understood_is_an_error(tmp_path: Any) -> None:
         start_aws(tmp_path / "data", template)
 
 
+@pytest.mark.parametrize(
+    ("change", "parameters", "told"),
+    [
+        (("sqs:ReceiveMessage, ", ""), [], "does not allow sqs:ReceiveMessage"),
+        (("", ""), ["--parameter", "RetrySeconds=9"], "less than the 60 s"),
+    ],
+    ids=["role", "time"],
+)
+def test_a_mapping_that_aws_refuses_is_refused(
+    tmp_path: Any, change: tuple[str, str], parameters: list[str], told: str
+) -> None:
+    """A function that may not read its queue, or whose queue hides messages for too short a time, stops the start."""
+    template = tmp_path / "cloud" / "template.yaml"
+    template.parent.mkdir()
+    template.write_text((ROOT / "cloud" / "template.yaml").read_text().replace(*change))
+    with pytest.raises(AssertionError, match=told):
+        start_aws(tmp_path / "data", template, *parameters)
+
+
 def test_parameters_can_be_given(start: Start) -> None:
     """`--parameter` overrides a default of the template."""
     aws = start("--parameter", "RetrySeconds=2", "--parameter", "FunctionTimeoutSeconds=1")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from local.aws.authorization import allows, device_data_need, s3_needs, secret_need
+from local.aws.authorization import allows, device_data_need, s3_needs, secret_need, table_need
 from local.aws.s3.request import Request
 
 POLICY = {
@@ -24,6 +24,12 @@ POLICY = {
             "Resource": "arn:b",
             "Condition": {"StringLike": {"s3:prefix": "sites/${credentials-iot:ThingName}/*"}},
         },
+        {
+            "Effect": "Allow",
+            "Action": "dynamodb:GetItem",
+            "Resource": "arn:t",
+            "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SITE#*"]}},
+        },
         {"Effect": "Allow", "Action": "s3:Odd", "Resource": "*", "Condition": {"NumericLessThan": {"x": "1"}}},
     ]
 }
@@ -39,14 +45,16 @@ POLICY = {
         ("s3:GetObject", "arn:b/sites/two/a", {}, False),
         ("s3:GetObject", "arn:b/sites/oneself/a", {}, False),
         ("s3:PutObject", "arn:b/sites/one/locked/a", {}, False),
-        ("s3:ListBucket", "arn:b", {"s3:prefix": "sites/one/x"}, True),
-        ("s3:ListBucket", "arn:b", {"s3:prefix": "sites/two/x"}, False),
+        ("s3:ListBucket", "arn:b", {"s3:prefix": ["sites/one/x"]}, True),
+        ("s3:ListBucket", "arn:b", {"s3:prefix": ["sites/two/x"]}, False),
         ("s3:ListBucket", "arn:b", {}, False),
-        ("s3:Odd", "arn:b", {"x": "0"}, False),
+        ("s3:Odd", "arn:b", {"x": ["0"]}, False),
+        ("dynamodb:GetItem", "arn:t", {"dynamodb:LeadingKeys": ["SITE#one"]}, True),
+        ("dynamodb:GetItem", "arn:t", {"dynamodb:LeadingKeys": ["SITE#one", "SEG#one"]}, False),
     ],
 )
 def test_policies_are_read_as_aws_reads_them(
-    action: str, resource: str, context: dict[str, str], allowed: bool
+    action: str, resource: str, context: dict[str, list[str]], allowed: bool
 ) -> None:
     """Allowed is what a statement allows and none denies, with the thing's own name in place of the variable."""
     assert allows([POLICY], action, resource, "one", context) is allowed
@@ -121,3 +129,12 @@ def test_a_secret_may_be_named_either_way() -> None:
     by_name = secret_need("secretsmanager.GetSecretValue", "edgenvr/one/cam", arn)
     assert by_name[:2] == ("secretsmanager:GetSecretValue", "arn:secretsmanager:secret:edgenvr/one/cam-??????")
     assert secret_need("secretsmanager.GetSecretValue", "arn:x", arn)[1] == "arn:x"
+
+
+def test_a_tables_request_says_which_keys_it_is_about() -> None:
+    """A request for an item names its table and its first key; one for an index names the index."""
+    body = {"TableName": "t", "Key": {"pk": {"S": "SITE#one"}, "sk": {"S": "SITE"}}}
+    expected = ("dynamodb:GetItem", "arn:dynamodb:table/t", {"dynamodb:LeadingKeys": ["SITE#one"]})
+    assert table_need("DynamoDB_20120810.GetItem", body, arn) == expected
+    by_index = table_need("DynamoDB_20120810.Query", {"TableName": "t", "IndexName": "by-time"}, arn)
+    assert by_index == ("dynamodb:Query", "arn:dynamodb:table/t/index/by-time", {})

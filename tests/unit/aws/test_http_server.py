@@ -26,6 +26,8 @@ class App:
         path = environ["PATH_INFO"]
         if path == "/drop":
             raise Dropped
+        if path == "/fault":
+            raise RuntimeError("a fault of the application")
         if path == "/refuse":
             return self._answer(start_response, "403 Forbidden", b"no")
         if path == "/headers":
@@ -127,6 +129,13 @@ def test_a_dropped_request_has_no_answer(client: http.client.HTTPConnection) -> 
     """An application can end the connection as a dead network does."""
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         ask(client, "GET", "/drop")
+
+
+def test_a_fault_is_answered_with_500(client: http.client.HTTPConnection, caplog: pytest.LogCaptureFixture) -> None:
+    """A fault of the application is told to the client and to the log, and the server goes on."""
+    assert ask(client, "GET", "/fault")[0] == 500
+    assert "a fault of the application" in caplog.text
+    assert ask(client, "PUT", "/x", b"12345") == (200, b"5")
 
 
 def test_a_cut_ends_an_upload_in_the_middle(server: Server, app: App) -> None:
