@@ -19,7 +19,7 @@ from lab.show import Limit, Show, Shown
 COMPONENTS = ("Capture", "VideoProcessor", "CloudSync", "HealthMonitor", "SiteConfig")
 CAMERAS = 2
 KILLS, QUICK_KILLS = 20, 1
-PAUSE_S = (0.5, 5.0)
+PAUSE_S = (0.5, 10.0)
 """Between two kills of one component: now and then before its start-up is over, mostly in the middle of work."""
 
 BACK_S_MAX = 30.0
@@ -124,7 +124,7 @@ def is_back(site: RunningSite, component: str) -> bool:
 SHOW = Show(
     name="kills",
     purpose="every worker killed twenty times at random moments, every launcher once",
-    takes_s=130,
+    takes_s=180,
     quick_takes_s=55,
     run=run,
 )
