@@ -120,7 +120,7 @@ def _print_states(states: Mapping[str, Any], as_json: bool) -> int:
                 name,
                 str(state.get("version", "")),
                 str(state.get("state", "")),
-                str(state.get("in_force_version") or "-"),
+                str(state.get("version" if state.get("state") == "in_force" else "in_force_version") or "-"),
                 _because(state).removeprefix(": "),
             )
             for name, state in sorted(states.items())

@@ -23,7 +23,7 @@ from tests.unit.cli.conftest import Nvr
 SITE_DOCUMENT: dict[str, object] = {"schema": 1, "recording": {"segment_s": 60}, "cameras": {"cam-1": "0" * 64}}
 REPORT = {
     "camera-cam-1": {"state": "refused", "version": 7, "error": "source: field required", "in_force_version": 5},
-    "site": {"state": "in_force", "version": 3, "error": None, "in_force_version": 3, "ignored": ["shiny"]},
+    "site": {"state": "in_force", "version": 3, "error": None, "in_force_version": None, "ignored": ["shiny"]},
 }
 
 
