@@ -23,10 +23,13 @@ DEBIAN_PACKAGES = {
     "gstreamer1.0-plugins-bad": "its H.264 and H.265 parsers",
 }
 
-TOGETHER = ("tests/unit", "tests/property", "tests/contract", "tests/sync")
-PARALLEL = Step("unit, property and contract tests", (tool("pytest"), *TOGETHER, "-n", "2", "-q"))
+TOGETHER = ("tests/unit", "tests/property", "tests/contract", "tests/sync", "tests/artifact", "tests/integration")
+PARALLEL = Step(
+    "all but the faults, two at a time",
+    (tool("pytest"), *TOGETHER, "-n", "2", "--dist", "loadfile", "-q", "--durations=10"),
+)
 ALONE = Step(
-    "tests with real processes, one at a time",
+    "faults, one at a time",
     (tool("pytest"), "tests", *(f"--ignore={folder}" for folder in TOGETHER), "-q", "--durations=15"),
 )
 
