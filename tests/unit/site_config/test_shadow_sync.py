@@ -11,6 +11,7 @@ from components.shared.wire.messages import ConfigApplied
 from components.shared.wire.site_config import SHADOW_BYTES_MAX, SITE, document_sha256
 from components.shared.wire.units import NS_PER_S
 from components.site_config.core.fetches import FIRST_SWEEP_NS, MATCHING_SWEEP_NS, SWEEP_NS
+from components.site_config.core.propose import Proposal
 from tests.fakes.config_site import ConfigSite, camera
 
 pytestmark = pytest.mark.slow  # real files with real syncs
@@ -277,3 +278,41 @@ def test_unnamed_time(site: ConfigSite) -> None:
     site.store.operate(SITE, {"recording": {"segment_s": 60}})
     site.sweep()
     assert site.in_force(SITE) == site.store.desired(SITE)
+
+
+def test_edit_after_a_lost_answer(site: ConfigSite) -> None:
+    """What was sent without an answer is known as ours after a restart: the next edit goes on top, nothing is lost."""
+    site.edit("camera-a", {"name": "first"})
+    site.store.answers_lost = 1
+    assert not site.exchange()
+    assert site.store.desired("camera-a")["name"] == "first"
+    site.edit("camera-a", {"name": "second"})
+    site.start()
+    site.sweep()
+    assert site.store.desired("camera-a")["name"] == "second"
+    assert site.log.named("edit_lost") == []
+
+
+def test_change_in_the_cloud_just_before_a_report(site: ConfigSite) -> None:
+    """A report moves the version over a change that was not seen: the shadow is fetched before anything is sent."""
+    site.store.operate(SITE, {"recording": {"segment_s": 9}})
+    applied(site, SITE)
+    site.exchange()
+    site.clock.advance(2 * NS_PER_S)
+    site.exchange()
+    assert site.store.calls.count(("update_reported", SITE)) == 1
+    site.edit(SITE, {"recording": {"segment_s": 5}})
+    site.exchange()
+    assert site.store.desired(SITE)["recording"] == {"segment_s": 9}
+    assert "recording" in str(site.log.named("edit_lost")[0].fields["reason"])
+
+
+def test_edit_is_made_on_what_was_just_fetched(site: ConfigSite) -> None:
+    """An edit that comes between a fetch and its consequences takes the fetched document for its base."""
+    site.store.operate(SITE, {"recording": {"segment_s": 9}})
+    site.configuration.fetched(SITE, site.store.look(SITE))
+    site.configuration.all_fetched()
+    site.configuration.propose(Proposal("p1", SITE, {"time_zone": "Asia/Tokyo"}))
+    site.configuration.settle()
+    assert (site.in_force(SITE) or {})["recording"] == {"segment_s": 9}
+    assert (site.in_force(SITE) or {})["time_zone"] == "Asia/Tokyo"
