@@ -17,6 +17,7 @@ import av
 import numpy as np
 
 from components.shared.catalogue.capture import RunRow, SegmentRow
+from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_file import SegmentHasher, Trailer, encode_trailer, facts_from_file, scan
 from components.shared.wire.units import NS_PER_S, TimeBase, WallNs, to_datetime
 from tests.fakes.archive import START_NS, Archive, at
@@ -37,8 +38,12 @@ def footage(
     codec: str = "libx264",
     preset: str = "ultrafast",
     sound: int = 0,
+    more_sound: int = 0,
 ) -> bytes:
-    """A fragmented MP4 of `count` frames from `first` on (all below 100), at their place in the run; sound in Hz."""
+    """A fragmented MP4 of `count` frames from `first` on (all below 100), at their place in the run; sound in Hz.
+
+    The sound goes on for `more_sound` frames after the last picture.
+    """
     out = io.BytesIO()
     movie = {
         "movflags": MOVFLAGS,
@@ -60,20 +65,29 @@ def footage(
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.time_base = TIME_BASE.fraction
         audio = container.add_stream("aac", rate=sound, layout="mono") if sound else None
-        for number in range(first, first + count):
-            digits = np.repeat(np.array(divmod(number, 10), np.uint8), width // 2) * LEVEL_STEP + LEVEL_MIN
-            grey = np.broadcast_to(digits[None, :, None], (height, width, 3)).astype(np.uint8)
-            picture = av.VideoFrame.from_ndarray(grey, format="rgb24")
-            picture.pts, picture.time_base = number * TIME_BASE.denominator // FPS, TIME_BASE.fraction
-            container.mux(video.encode(picture))
+        for number in range(first, first + count + more_sound):
+            if number < first + count:
+                container.mux(video.encode(_picture(number, width, height)))
             if audio is not None:
-                tone = av.AudioFrame.from_ndarray(np.zeros((1, sound // FPS), np.int16), format="s16", layout="mono")
-                tone.sample_rate, tone.pts, tone.time_base = sound, number * (sound // FPS), Fraction(1, sound)
-                container.mux(audio.encode(tone))
+                container.mux(audio.encode(_silence(number, sound)))
         container.mux(video.encode(None))
         if audio is not None:
             container.mux(audio.encode(None))
     return out.getvalue()
+
+
+def _picture(number: int, width: int, height: int) -> av.VideoFrame:
+    digits = np.repeat(np.array(divmod(number, 10), np.uint8), width // 2) * LEVEL_STEP + LEVEL_MIN
+    grey = np.broadcast_to(digits[None, :, None], (height, width, 3)).astype(np.uint8)
+    picture = av.VideoFrame.from_ndarray(grey, format="rgb24")
+    picture.pts, picture.time_base = number * TIME_BASE.denominator // FPS, TIME_BASE.fraction
+    return picture
+
+
+def _silence(number: int, rate: int) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(np.zeros((1, rate // FPS), np.int16), format="s16", layout="mono")
+    frame.sample_rate, frame.pts, frame.time_base = rate, number * (rate // FPS), Fraction(1, rate)
+    return frame
 
 
 def numbers(path: Path) -> list[int]:
@@ -100,9 +114,17 @@ class Footage:
     def __init__(self, data: Path) -> None:
         self.archive = Archive(data)
 
-    def record(self, first: int, count: int, camera: str = "cam-1", late_s: float = 0.0, **form: Any) -> SegmentRow:
+    def record(
+        self,
+        first: int,
+        count: int,
+        camera: str = "cam-1",
+        late_s: float = 0.0,
+        stream: StreamName = "main",
+        **form: Any,
+    ) -> SegmentRow:
         """A closed segment with the frames `first` to `first + count`, at their time, or so much later."""
-        row, data = self._begin(first, camera, late_s, footage(first, count, **form))
+        row, data = self._begin(first, camera, stream, late_s, footage(first, count, **form))
         scanned = scan([data])
         assert scanned.header is not None
         body = data[: scanned.complete_bytes]
@@ -111,7 +133,7 @@ class Footage:
         runs = [fragment.track(scanned.header.video.track_id) for fragment in scanned.fragments]
         trailer = Trailer(
             camera=camera,
-            stream="main",
+            stream=stream,
             run=row.run,
             start_ns=row.start_ns,
             end_ns=WallNs(row.start_ns + count * NS_PER_S // FPS),
@@ -129,16 +151,18 @@ class Footage:
 
     def leave_open(self, first: int, count: int, kept_bytes: int | None = None) -> SegmentRow:
         """A segment that is still being written: so many bytes of it are there, or all, without a trailer."""
-        return self._begin(first, "cam-1", 0.0, footage(first, count)[:kept_bytes])[0]
+        return self._begin(first, "cam-1", "main", 0.0, footage(first, count)[:kept_bytes])[0]
 
     def path(self, row: SegmentRow) -> Path:
         """The file of a segment."""
         return self.archive.root / row.path
 
-    def _begin(self, first: int, camera: str, late_s: float, data: bytes) -> tuple[SegmentRow, bytes]:
-        run = f"run-{camera}-{late_s:g}"
-        self.archive.writer.begin_run(RunRow(run, camera, "main", START_NS, None, "h264", 64, 48, TIME_BASE))
-        row = self.archive.open(at(first / FPS + late_s), camera, run=run)
+    def _begin(
+        self, first: int, camera: str, stream: StreamName, late_s: float, data: bytes
+    ) -> tuple[SegmentRow, bytes]:
+        run = f"run-{camera}{'' if stream == 'main' else '-sub'}-{late_s:g}"
+        self.archive.writer.begin_run(RunRow(run, camera, stream, START_NS, None, "h264", 64, 48, TIME_BASE))
+        row = self.archive.open(at(first / FPS + late_s), camera, stream, run)
         self.archive.put(row, data)
         return row, data
 

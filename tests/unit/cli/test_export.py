@@ -107,12 +107,12 @@ def test_sound_comes_along(footage: Footage, export: Exporter) -> None:
 
 def test_sound_that_outlasts_its_video_stops_nothing(footage: Footage, export: Exporter) -> None:
     """After a gap the sound of the segment before gives way where the two would overlap."""
-    footage.record(0, 10, sound=8_000)
-    footage.record(11, 10, sound=8_000, late_s=5.0)
+    footage.record(0, 10, sound=8_000, more_sound=5)
+    footage.record(15, 10, sound=8_000, late_s=5.0)
     told = export(0.0, 9.0)
     assert told.code == 0, told.error
     assert is_rising(times(export.output, "audio"))
-    assert numbers(export.output) == [*range(10), *range(11, 21)]
+    assert numbers(export.output) == [*range(10), *range(15, 25)]
 
 
 @pytest.mark.parametrize(("first", "second"), [(8_000, 0), (0, 8_000), (8_000, 16_000)])
@@ -243,6 +243,7 @@ def test_other_cameras_and_sub_streams_stay_out(footage: Footage, export: Export
     """Only the main stream of the camera is exported."""
     footage.record(0, 10)
     footage.record(20, 10, camera="cam-2")
+    footage.record(5, 10, stream="sub", width=32, height=24)
     assert export(0.0, 60.0).code == 0
     assert numbers(export.output) == list(range(10))
 
