@@ -87,8 +87,11 @@ class ProposalFolder:
         name = path.name.removesuffix(_SUFFIX)
         if path.suffix != _SUFFIX or not _ID.fullmatch(name) or not path.is_file():
             raise Rejected(f"{path.name} is no proposal: a file ID.json was due")
-        with disk_errors(path, "read"), path.open("rb") as file:
-            content = file.read(PROPOSAL_BYTES_MAX + 1)
+        try:
+            with path.open("rb") as file:
+                content = file.read(PROPOSAL_BYTES_MAX + 1)
+        except OSError as error:  # not the disk's fault alone: somebody else's file may not hold up all the others
+            raise Rejected(f"proposal {name} cannot be read: {error.strerror}") from error
         if len(content) > PROPOSAL_BYTES_MAX:
             raise Rejected(f"proposal {name} is longer than {PROPOSAL_BYTES_MAX} bytes")
         try:

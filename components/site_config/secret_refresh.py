@@ -23,6 +23,9 @@ from components.site_config.secret_store import SecretStore
 REFRESH_NS = 300 * NS_PER_S
 """A rotated password reaches the camera within five minutes; every fetch costs money."""
 
+MISSING_NS = 30 * NS_PER_S
+"""A secret that is nowhere yet is asked for more often: its camera cannot record, and somebody is about to set it."""
+
 
 class SecretRefresh:
     """Fetches what is due; one thread calls `attempt`."""
@@ -34,7 +37,7 @@ class SecretRefresh:
         self._store = store
         self._clock = clock
         self._log = log
-        self._fetched_ns: dict[str, int] = {}
+        self._due_ns: dict[str, int] = {}
         self._told: dict[str, str] = {}
 
     def attempt(self) -> None:
@@ -43,27 +46,29 @@ class SecretRefresh:
         names = self._configuration.secret_names()
         failure: Transient | None = None
         for name in names:
-            fetched_ns = self._fetched_ns.get(name)
-            if fetched_ns is not None and now_ns - fetched_ns < REFRESH_NS:
+            if now_ns < self._due_ns.get(name, now_ns):
                 continue
+            is_there = True
             try:
-                self._refresh(name)
+                is_there = self._refresh(name)
             except Transient as error:
                 failure = failure or error
                 continue
             except Rejected as error:
                 self._tell(name, str(error))
-            self._fetched_ns[name] = now_ns
+            self._due_ns[name] = now_ns + (REFRESH_NS if is_there else MISSING_NS)
         if failure is not None:
             raise failure
 
-    def _refresh(self, name: str) -> None:
+    def _refresh(self, name: str) -> bool:
+        """Bring one secret to its file; whether there is one now."""
         found = self._store.get(name)
         path = secret_path(self._data, name)
         if found is None:
-            if not path.exists():
+            is_there = path.exists()
+            if not is_there:
                 self._tell(name, f"secret {name} is neither in Secrets Manager nor at the site")
-            return
+            return is_there
         seen = self._seen()
         if seen.get(name) != found.version or not path.exists():
             write_secret(self._data, name, found.value)
@@ -71,6 +76,7 @@ class SecretRefresh:
             write_durably(self._path, json.dumps({**seen, name: found.version}).encode())
             self._log.info("secret_written", secret=name)
         self._told.pop(name, None)
+        return True
 
     def _seen(self) -> dict[str, str]:
         """The versions that were written; a file that cannot be understood says nothing."""

@@ -21,15 +21,15 @@ from components.site_config.core.fetches import Fetched, next_due
 from components.site_config.core.json_patch import apply_patch
 from components.site_config.core.merge import Push
 from components.site_config.reporting import Report, Reporting
-from components.site_config.shadow_store import ShadowStore, TooLarge, VersionConflict
+from components.site_config.shadow_store import ShadowStore, VersionConflict
 
 ResultT = TypeVar("ResultT")
 
 LOOK_NS = NS_PER_S // 2
 """How soon an edit made here goes out."""
 
-REFUSED_PUSH_NS = 60 * NS_PER_S
-"""A push that the cloud has refused is tried again this often: somebody may make room or mend a policy."""
+REFUSED_NS = 60 * NS_PER_S
+"""What the cloud has refused is tried again this often: somebody may make room, or register the thing."""
 
 
 class ShadowSync:
@@ -55,7 +55,7 @@ class ShadowSync:
         self._wanted: set[str] = set()
         self._fetched: dict[str, Fetched] = {}
         self._push_due_ns: dict[str, int] = {}
-        self._too_large: dict[str, object] = {}
+        self._report_due_ns: dict[str, int] = {}
 
     def attempt(self) -> None:
         """Wait for a hint, shortly, and do what is due; Transient when the cloud cannot be reached."""
@@ -140,8 +140,9 @@ class ShadowSync:
             self._wanted.add(push.document)  # it may have arrived all the same
             raise
         except Rejected as error:
-            self._push_due_ns[push.document] = self._clock.monotonic_ns() + REFUSED_PUSH_NS
-            self._log.error("edit_not_taken_by_cloud", document=push.document, error=error)
+            tell = self._log.debug if push.document in self._push_due_ns else self._log.error
+            tell("edit_not_taken_by_cloud", document=push.document, error=error)
+            self._push_due_ns[push.document] = self._clock.monotonic_ns() + REFUSED_NS
             return False
         self._push_due_ns.pop(push.document, None)
         self._configuration.pushed(push, raw, version)
@@ -159,7 +160,7 @@ class ShadowSync:
         for report in self._reporting.due():
             if self._stop.is_set():
                 return
-            if self._too_large.get(report.document) != report.state:
+            if self._clock.monotonic_ns() >= self._report_due_ns.get(report.document, 0):
                 self._report_one(report)
 
     def _report_one(self, report: Report) -> None:
@@ -169,11 +170,13 @@ class ShadowSync:
             return
         try:
             version = self._ask(lambda: self._store.update_reported(name, report.patch))
-        except TooLarge as error:
-            # The document leaves no room: the operator's report at the site says it, the shadow cannot.
-            self._too_large[name] = report.state
-            self._log.error("report_does_not_fit", document=name, error=error)
+        except Rejected as error:
+            # Mostly a document that leaves no room: the operator's report at the site says it, the shadow cannot.
+            tell = self._log.debug if name in self._report_due_ns else self._log.error
+            tell("report_not_taken_by_cloud", document=name, error=error)
+            self._report_due_ns[name] = self._clock.monotonic_ns() + REFUSED_NS
             return
+        self._report_due_ns.pop(name, None)
         self._reporting.sent(report)
         if not self._configuration.reported(name, version):
             self._wanted.add(name)

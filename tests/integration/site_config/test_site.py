@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from components.shared.runtime.secrets import list_secrets, read_secret
 from components.shared.wire.site_config import SITE, camera_shadow
+from components.site_config.aws_client import AwsSession
+from components.site_config.secret_refresh import REFRESH_NS, SecretRefresh
+from components.site_config.secret_store import SecretsManagerStore
+from tests.fakes.config_site import ConfigSite
 from tests.fakes.waiting import eventually
 from tests.integration.site_config.site import Operator, SiteBox, camera
 
@@ -34,6 +40,25 @@ def test_site_and_cameras_come_in_force(operator: Operator, box: SiteBox) -> Non
         reported = operator.reported(name)
         assert reported["state"] == "in_force"
         assert reported["components"]["Capture"]["sha256"] == reported["sha256"]
+
+
+def test_secret_rotation(operator: Operator, box: SiteBox, tmp_path: Path) -> None:
+    """A new value in Secrets Manager reaches the file at the next refresh; a name that nobody has is no error."""
+    with_secret = {"url": "rtsp://192.0.2.1/1", "secret": "yard"}
+    site = ConfigSite(tmp_path / "data").start()
+    site.store.configure({"yard": camera(source=with_secret), "door": camera(source={**with_secret, "secret": "no"})})
+    site.sweep()
+    store = SecretsManagerStore(AwsSession(), box.thing)
+    refresh = SecretRefresh(site.data, site.configuration, store, site.clock, site.log)
+    operator.set_secret("yard", "viewer:first")
+    refresh.attempt()
+    assert read_secret(site.data, "yard").reveal() == "viewer:first"
+    operator.set_secret("yard", "viewer:second")
+    site.clock.advance(REFRESH_NS)
+    refresh.attempt()
+    assert read_secret(site.data, "yard").reveal() == "viewer:second"
+    assert list_secrets(site.data) == ["yard"]
+    assert "viewer:" not in site.log.text()
 
 
 def test_edit_made_at_the_site(operator: Operator, box: SiteBox) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.secrets import Secret, list_secrets, read_secret, write_secret
-from components.site_config.secret_refresh import REFRESH_NS, SecretRefresh
+from components.site_config.secret_refresh import MISSING_NS, REFRESH_NS, SecretRefresh
 from components.site_config.secret_store import CloudSecret
 from tests.fakes.config_site import ConfigSite, camera
 
@@ -83,6 +83,15 @@ def test_rotation_reaches_the_file(bench: Bench) -> None:
     bench.site.clock.advance(1)
     bench.refresh.attempt()
     assert bench.text("yard") == "viewer:second"
+
+
+def test_missing_secret_is_asked_for_more_often(bench: Bench) -> None:
+    """A camera without its secret does not wait for five minutes after somebody has set it."""
+    bench.refresh.attempt()
+    bench.store.set("yard", "viewer:first")
+    bench.site.clock.advance(MISSING_NS)
+    bench.refresh.attempt()
+    assert bench.text("yard") == "viewer:first"
 
 
 def test_new_name_is_fetched_at_once(bench: Bench) -> None:

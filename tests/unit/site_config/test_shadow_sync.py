@@ -223,6 +223,10 @@ def test_document_that_leaves_no_room_for_a_report(site: ConfigSite) -> None:
     assert site.report()[SITE]["state"] == "refused"
     assert "bytes" in site.report()[SITE]["error"]
     assert site.store.reported("camera-a")["state"] == "refused"
+    assert site.store.calls.count(("update_reported", SITE)) == 1, "not at every round"
+    site.store.operate(SITE, {"padding": "x" * 6_000})
+    site.sweep()
+    assert site.store.reported(SITE)["state"] == "refused", "there is room now"
 
 
 def test_report_is_sent_until_it_is_answered(site: ConfigSite) -> None:
