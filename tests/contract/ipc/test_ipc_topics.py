@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -285,3 +286,17 @@ def test_many_publishers_at_once(core: Core, listener: Client) -> None:
     for thread in threads:
         thread.join(WAIT_S)
     assert sorted(int(events.payload()) for _ in range(200)) == sorted(list(range(50)) * 4)
+
+
+def test_limits_that_the_classic_runtime_does_not_have(classic: Core) -> None:
+    """More than fifty clients and a hundred subscriptions, long topics and question marks are all taken."""
+    with ExitStack() as stack:
+        for _ in range(51):
+            stack.enter_context(RawClient(classic))
+        client = stack.enter_context(Client(classic))
+        for number in range(SUBSCRIPTIONS_MAX + 1):
+            client.subscribe(f"contract/many/{number}")
+        for topic in ("contract/".ljust(300, "x"), "contract/?"):
+            events = client.subscribe(topic)
+            client.publish(topic, MARK)
+            assert events.payload() == MARK
