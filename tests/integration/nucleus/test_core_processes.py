@@ -1,8 +1,10 @@
 """Components as processes: started, restarted, given up, stopped with all they started, never left behind."""
 
 import fcntl
+import json
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -228,12 +230,22 @@ def test_timeout_of_a_run_on_lite(core: CoreProcess) -> None:
 
 
 def test_timeout_of_a_run_on_the_classic_runtime(tmp_path: Path) -> None:
-    """The classic runtime ends a run after its Timeout, and counts that as a failure."""
+    """The classic runtime ends a run after its Timeout, counts a failure, and restarts without a pause."""
     with CoreProcess(tmp_path, "classic") as core:
         core.component(A, "exec sleep 1000000", run_step={"Timeout": 1})
         core.start()
         core.wait_for_state(A, "BROKEN")
         assert core.of(A)["starts"] == 3
+        core.signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in core.end()[1].splitlines()]
+    times = [(line["state"], line["time_ns"]) for line in lines if "state" in line]
+    pauses_ns = [
+        after - before
+        for (state, before), (following, after) in pairwise(times)
+        if (state, following) == ("ERRORED", "STARTING")
+    ]
+    assert len(pauses_ns) == 2
+    assert max(pauses_ns) < 900_000_000
 
 
 @pytest.mark.parametrize("profile", ["lite", "classic"])

@@ -178,8 +178,16 @@ def test_variables(text: str, on_lite: str | None, on_classic: str) -> None:
         assert interpolate(text, variables(LITE), LITE, "here") == on_lite
 
 
+def test_a_long_recipe_on_the_classic_runtime() -> None:
+    """The classic runtime takes a recipe that is too long for Nucleus Lite."""
+    recipe = parse(document(ComponentDescription="x" * 17_000), CLASSIC, is_yaml=False)
+    assert recipe.steps["run"].script == "true"
+
+
 def test_length_of_a_variable_on_lite() -> None:
     """What stands between braces has at most 256 bytes on Nucleus Lite."""
+    long = "{" + "x" * 257 + "}"
+    assert interpolate(long, variables(CLASSIC), CLASSIC, "here") == long
     with pytest.raises(DeploymentError, match="more than 256"):
         interpolate("{" + "x" * 257 + "}", variables(LITE), LITE, "here")
 

@@ -31,9 +31,9 @@ def test_the_window_of_starts_opens_with_the_first_one() -> None:
     """Nucleus Lite counts starts in an hour from the first: three failures 25 minutes apart are too many for
     the classic rule only, whose window begins anew with each error.
     """
-    assert failures_until_given_up(StartsLimit(3, 3_600), every_s=1_500) is None
-    assert failures_until_given_up(ErrorsLimit(3, 3_600), every_s=1_500) == 3
-    assert failures_until_given_up(StartsLimit(3, 3_600), every_s=1_199) == 3
+    assert failures_until_given_up(start_limit(LITE), every_s=1_500) is None
+    assert failures_until_given_up(start_limit(CLASSIC), every_s=1_500) == 3
+    assert failures_until_given_up(start_limit(LITE), every_s=1_199) == 3
 
 
 def test_a_deployment_gives_another_three_starts() -> None:
