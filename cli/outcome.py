@@ -139,7 +139,9 @@ class Watch:
         # The next deployment, such as the one that takes the recorder out, makes a core forget that it gave up.
         self._given_up |= {part.name for part in view.components if part.state == "BROKEN"}
         self._components.update({part.name: part for part in view.components if part.state != "FINISHED"})
-        self.indexed = self._cloud.count_indexed()
+        if self.indexed != view.segments_uploaded:
+            # Counting reads the whole table: only when there may be something new.
+            self.indexed = self._cloud.count_indexed()
         return view
 
     def drain(self) -> None:

@@ -29,6 +29,9 @@ STAND_IN_STOP_S_MAX = 1.5
 """Cameras have nothing to lose, and the embedded AWS loses nothing by being killed: nobody should wait for them."""
 
 REGION = "eu-central-1"
+FUNCTION_SECONDS = {"FunctionTimeoutSeconds": 20, "RetrySeconds": 20}
+"""On one machine nobody wants to wait the minutes for which a failed event stays hidden in the real cloud."""
+
 CAMERA_USER = "viewer"
 
 
@@ -80,6 +83,8 @@ class Site:
         arguments = ["local.aws", "--data", str(self.layout.local / "cloud"), "--template", str(template)]
         arguments += ["--ready", str(self.layout.ready("cloud")), "--die-with-parent"]
         arguments += ["--port", str(self._kept_port("cloud")), "--mqtt-port", str(self._kept_port("mqtt"))]
+        for name, seconds in FUNCTION_SECONDS.items():
+            arguments += ["--parameter", f"{name}={seconds}"]
         self.cloud = self._start("cloud", arguments, CLOUD_READY_S_MAX, cloud_environment(os.environ))
         return self.cloud
 
