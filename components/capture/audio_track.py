@@ -7,7 +7,7 @@ come again: what is encoded is put beside the pictures anew then. It is a door t
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Protocol
 
@@ -15,8 +15,8 @@ import av
 import av.error
 from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.filter import Graph
 
 from components.capture.aac_header import aac_header
 from components.capture.core.packets import AAC, AudioParameters, EncodedPacket, TimedPacket
@@ -97,7 +97,7 @@ class _EncodedG711:
         self._encoder.time_base = Fraction(1, self._rate)
         self._encoder.open()
         self._template = _Template(self._encoder.extradata or b"", self._rate, parameters.channels)
-        self._resampler = self._new_resampler()
+        self._frames = _Frames(self._rate, self._layout)
         self._next_sample: int | None = None
         self._encoded_until = 0
 
@@ -116,12 +116,12 @@ class _EncodedG711:
         """The AAC frames that these samples complete, each with the place of its first sample."""
         sample = self._given_base.to_ns(dts) * self._rate // 1_000_000_000
         if self._next_sample is None or abs(sample - self._next_sample) * SKEW_PARTS_OF_SECOND > self._rate:
-            self._resampler = self._new_resampler()
+            self._frames = _Frames(self._rate, self._layout)
             self._next_sample = max(sample, self._encoded_until)
         frame.pts = self._next_sample
         frame.time_base = Fraction(1, self._rate)
         self._next_sample += frame.samples
-        for whole in self._resampler.resample(frame):
+        for whole in self._frames.feed(frame):
             assert whole.pts is not None, "the resampler continues the times it was given"
             self._encoded_until = whole.pts + whole.samples
             for made in self._encoder.encode(whole):
@@ -129,13 +129,42 @@ class _EncodedG711:
                 if made.pts is not None and made.pts >= 0:
                     yield bytes(made), made.pts
 
-    def _new_resampler(self) -> AudioResampler:
-        return AudioResampler(format="fltp", layout=self._layout, rate=self._rate, frame_size=AAC_SAMPLES)
-
     def _timed(self, given: TimedPacket, made: tuple[bytes, int]) -> TimedPacket:
         payload, sample = made
         packet = EncodedPacket("audio", payload, sample, sample, AAC_SAMPLES, True, given.packet.arrived_ns)
         return TimedPacket(packet, sample, sample, AAC_SAMPLES)
+
+
+class _Frames:
+    """Samples as a decoder gives them, in the form and number that the encoder takes; what is over is kept.
+
+    A filter graph of our own, because that of PyAV's resampler starts a thread per processor, for each camera.
+    """
+
+    def __init__(self, rate: int, layout: str) -> None:
+        self._graph = Graph()
+        self._graph.threads = 1
+        given = {"sample_rate": str(rate), "sample_fmt": "s16", "channel_layout": layout, "time_base": f"1/{rate}"}
+        wanted = {"sample_rates": str(rate), "sample_fmts": "fltp", "channel_layouts": layout}
+        filters = [
+            self._graph.add("abuffer", **given),
+            self._graph.add("aformat", **wanted),
+            self._graph.add("abuffersink"),
+        ]
+        self._graph.link_nodes(*filters)
+        self._graph.configure()
+        self._graph.set_audio_frame_size(AAC_SAMPLES)
+
+    def feed(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+        """The whole frames that these samples complete; each continues the times of the one before."""
+        self._graph.push(frame)
+        while True:
+            try:
+                made = self._graph.pull()
+            except av.error.BlockingIOError:  # it waits for more samples
+                return
+            assert isinstance(made, AudioFrame), "audio goes in"
+            yield made
 
 
 def _audio_context(name: str, mode: str) -> AudioCodecContext:

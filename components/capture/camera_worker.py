@@ -8,6 +8,7 @@ record goes on, as one gap.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.capture.core.reconnect import Cause, StreamStatus
@@ -19,11 +20,27 @@ from components.capture.workshop import Workshop
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.runtime.secrets import Secret, read_secret
-from components.shared.runtime.supervisor import retry, supervise
+from components.shared.runtime.supervisor import Backoff, retry, supervise
 from components.shared.wire.units import NS_PER_S
 
 WAIT_NS = 3_600 * NS_PER_S
 """A camera that is off has nothing to look at meanwhile: an hour is as good as a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinceRecording(Backoff):
+    """Pauses that grow with the failures since something was recorded: however little that was, it ends the row.
+
+    A camera that is cut off every minute is tried after 5 s each time. An attempt that merely lasts long, because the
+    camera does not answer, ends nothing.
+    """
+
+    failures: Callable[[], int] = int
+
+    def is_steady(self, duration_ns: int) -> bool:
+        """Whether the failure at hand is a first one, whatever time has passed."""
+        del duration_ns
+        return self.failures() == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +91,8 @@ class CameraWorker:
 
     def run(self, stop: threading.Event) -> None:
         """Record, or keep the record of not recording, until `stop` is set. Fatal and foreign exceptions are raised."""
-        clock, backoff = self._workshop.clock, self._workshop.limits.backoff
+        clock = self._workshop.clock
+        backoff = SinceRecording(self._workshop.limits.backoff.schedule_s, failures=lambda: self._status.failures)
         began = retry("begin", self._begin, backoff, clock, stop, self._log, self._tell_board)
         if began is None:
             return

@@ -175,6 +175,7 @@ class Footage:
         if self._run is None:
             return
         run, self._run = self._run, None
+        self._audio = None
         run.received += lost_pictures
         end_ns = self.ended_ns if self.ended_ns is not None else run.timeline.wall_ns(0)
         self._quietly("end_run", lambda: self._catalogue.update_run(run.run, run.received, run.recorded))

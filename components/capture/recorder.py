@@ -79,6 +79,8 @@ class Attempt:
             self._guarded(lambda: self._finish("stopped", last.dropped))
         finally:
             self.queue.abandon()
+            # An error that is being raised holds this attempt by its traceback: let go of what libav has allocated.
+            self._audio = None
 
     def _take(self, batch: Batch) -> None:
         """Record a batch; then look for what ends the attempt."""

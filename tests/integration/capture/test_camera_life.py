@@ -101,6 +101,23 @@ def test_retries_by_the_clock(simulated: CaptureBox, fake_clock: FakeClock) -> N
     assert row.failures >= 11
 
 
+def test_recording_ends_a_row_of_failures(simulated: CaptureBox, fake_clock: FakeClock) -> None:
+    """A camera that hangs up again and again, each time after a few seconds, is tried after 5 s each time."""
+    camera = FakeCamera("cam-1", fake_clock, read_s=PATIENT_S)
+    simulated.set_camera("cam-1", URL + "cam-1")
+    pauses_s = []
+    with simulated.running(open_fake(camera)):
+        for _failure in range(5):
+            pass_until(fake_clock, lambda: camera.watchers, NS_PER_S // 4)
+            play_on(camera, fake_clock, 40, lambda: recording(simulated, "cam-1"))
+            camera.break_off()
+            pass_until(fake_clock, lambda: not recording(simulated, "cam-1"), NS_PER_S // 10)
+            failed_ns = fake_clock.monotonic_ns()
+            pass_until(fake_clock, lambda: camera.watchers, NS_PER_S // 4)
+            pauses_s.append((fake_clock.monotonic_ns() - failed_ns) / NS_PER_S)
+    assert all(4 <= pause_s <= 8 for pause_s in pauses_s), pauses_s
+
+
 def test_frozen_by_the_clock(simulated: CaptureBox, fake_clock: FakeClock) -> None:
     """Without a new picture a stream is called frozen after 30 to 45 s, not before, and opened again."""
     camera = FakeCamera("cam-1", fake_clock, read_s=PATIENT_S)
