@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cli.observe import is_running
 from cli.output import add_data_argument
+from cli.site_lock import holding
 from components.shared.errors import Rejected
 from local.site import Layout
 
@@ -43,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         if input(f"Remove {data} and all its recordings? [y/N] ").strip().lower() not in {"y", "yes"}:
             print("nothing was removed")
             return 1
-    forget(layout)
+    with holding(layout):
+        forget(layout)
     print(f"{data} is forgotten")
     return 0
 
@@ -70,7 +72,7 @@ def forget(layout: Layout) -> None:
         if path != layout.local:
             _remove(path)
     for path in layout.local.iterdir() if layout.local.is_dir() else ():
-        if path.name != "scenes":
+        if path.name not in {"scenes", "lock"}:
             _remove(path)
 
 

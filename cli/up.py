@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import signal
 import sys
@@ -30,7 +31,8 @@ from cli.local_cloud import LocalCloud
 from cli.observe import DEFAULT_DATA, is_running
 from cli.outcome import OutcomeDocument, Watch
 from cli.output import plain
-from cli.reset import forget
+from cli.reset import forget, require_site
+from cli.site_lock import holding
 from cli.steps import ROOT
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.secrets import list_secrets
@@ -46,6 +48,8 @@ HELP = "run a whole site on this machine"
 THING = "site-1"
 CAMERAS_DEFAULT = 4
 CAMERAS_MAX = 64
+CAMERA_FPS_MAX = 60
+CAMERA_BITRATE_MIN = 10_000
 SEGMENT_S_MAX = 600
 LOOK_S = 1.0
 STAND_IN_SECRET = "stand-in-cameras"  # noqa: S105 - the name of a secret, not one
@@ -81,7 +85,15 @@ def run(arguments: argparse.Namespace) -> int:
     if is_running(layout):
         raise Rejected(f"a site is running in {arguments.data} already: stop it first, or name another --data")
     if arguments.fresh and layout.data.exists():
-        forget(layout)
+        require_site(layout.data)
+    with holding(layout):
+        if arguments.fresh:
+            forget(layout)
+        return run_site(layout, arguments)
+
+
+def run_site(layout: Layout, arguments: argparse.Namespace) -> int:
+    """Run the site that this command holds."""
     stop = threading.Event()
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -119,8 +131,16 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise Rejected(f"--segment-seconds {arguments.segment_seconds}: 1 to {SEGMENT_S_MAX} was due")
     if arguments.for_s is not None and arguments.for_s <= 0:
         raise Rejected(f"--for {arguments.for_s}: a positive number of seconds was due")
-    if not re.fullmatch(r"\d{2,5}x\d{2,5}", arguments.camera_size):
+    if arguments.for_s is not None and not math.isfinite(arguments.for_s):
+        raise Rejected(f"--for {arguments.for_s}: a positive number of seconds was due")
+    if not re.fullmatch(r"[1-9]\d{1,4}x[1-9]\d{1,4}", arguments.camera_size):
         raise Rejected(f"--camera-size {arguments.camera_size}: WIDTHxHEIGHT was due, such as 1920x1080")
+    if not 1 <= arguments.camera_fps <= CAMERA_FPS_MAX:
+        raise Rejected(f"--camera-fps {arguments.camera_fps}: 1 to {CAMERA_FPS_MAX} was due")
+    if arguments.camera_bitrate < CAMERA_BITRATE_MIN:
+        raise Rejected(f"--camera-bitrate {arguments.camera_bitrate}: at least {CAMERA_BITRATE_MIN} was due")
+    if arguments.json is not None and not arguments.json.parent.is_dir():
+        raise Rejected(f"--json {arguments.json}: its folder does not exist")
     real_cameras(arguments.camera, arguments.data)
 
 

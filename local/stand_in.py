@@ -6,7 +6,9 @@ so that nothing is left behind when that is killed.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +23,9 @@ STOP_S_MAX = 5.0
 """A stand-in that has not gone after this is killed: Ctrl-C must end everything within that time."""
 
 LOG_TAIL_LINES = 5
+
+_PRCTL = ctypes.CDLL(None).prctl  # found before any fork: little may be done after it
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class StandInError(RuntimeError):
@@ -86,6 +91,7 @@ def start(
             env={**environment, "PYTHONPATH": str(ROOT)},
             # A group of its own: Ctrl-C at the terminal is ours to hand on, in the right order.
             start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 - we start stand-ins from the main thread only
         )
     deadline = time.monotonic() + ready_s_max
     stand_in = StandIn(name, process, log_file, {})
@@ -102,6 +108,11 @@ def start(
         time.sleep(READY_POLL_S)
     stand_in.addresses = _said(ready_file)
     return stand_in
+
+
+def _end_with_parent() -> None:
+    """In the child: have the kernel send SIGTERM when the parent ends, however it does."""
+    _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _said(ready_file: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.reset import OF_A_SITE, forget
+from cli.site_lock import holding
 from components.shared.errors import Rejected
 from local.site import Layout
 from tests.unit.cli.conftest import Nvr
@@ -37,7 +38,7 @@ def names(folder: Path) -> set[str]:
 def test_everything_goes_but_the_scenes(nvr: Nvr, data: Path) -> None:
     """With --yes the whole data root goes; the encoded scenes stay, and a second reset is as good."""
     assert nvr("reset", "--yes", "--data", data).code == 0
-    assert names(data) == {"local", "local/scenes", "local/scenes/scene"}
+    assert names(data) == {"local", "local/lock", "local/scenes", "local/scenes/scene"}
     assert nvr("reset", "--yes", "--data", data).code == 0
 
 
@@ -130,3 +131,14 @@ def test_site_of_secrets_alone(data: Path, tmp_path: Path) -> None:
     (fresh / "secrets" / "yard").write_text("a:b")
     forget(Layout(fresh))
     assert names(fresh) == set()
+
+
+def test_site_that_is_starting_stays(nvr: Nvr, data: Path) -> None:
+    """While another command has the site, from its first step on, it is neither removed nor started again."""
+    with holding(Layout(data)):
+        before = names(data)
+        for command in (("reset", "--yes"), ("up",)):
+            told = nvr(*command, "--data", data)
+            assert told.code == 2
+            assert "starting or running" in told.error
+        assert names(data) == before
