@@ -268,3 +268,15 @@ def test_what_has_finished_at_a_deployment(tmp_path: Path, profile: str, starts:
         core.component(B)
         core.deploy(lambda: core.of(B)["state"] == "RUNNING")
         core.wait(lambda: core.of(A)["starts"] == starts and core.of(A)["state"] == "FINISHED", "A is as it should")
+
+
+def test_hard_dependency_that_is_given_up_on_the_classic_runtime(tmp_path: Path) -> None:
+    """When a HARD dependency is BROKEN its dependents wait, until a deployment brings it back."""
+    with CoreProcess(tmp_path, "classic") as core:
+        core.component(B, "[ -e ok ] || exit 3; exec sleep 1000000")
+        core.component(A, dependencies={B: "HARD"})
+        core.start(ready=False)
+        core.wait_for_state(B, "BROKEN")
+        core.wait_for_state(A, "INSTALLED")
+        (core.root / "work" / B / "ok").touch()
+        core.deploy(lambda: core.of(B)["state"] == core.of(A)["state"] == "RUNNING")
