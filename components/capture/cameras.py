@@ -203,5 +203,5 @@ def _plan(document: CameraDocument) -> CameraPlan:
         secret=document.source.secret,
         transport=document.source.transport,
         wants_audio=document.audio,
-        is_on=document.mode == "continuous",
+        is_on=document.mode != "off",
     )

@@ -14,7 +14,7 @@ from components.capture.packet_source import OpenSource
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.status import StatusBoard
 from components.shared.runtime.supervisor import Backoff
-from components.shared.wire.site_config import RecordingSection
+from components.shared.wire.recording_config import RecordingSection
 from components.shared.wire.units import NS_PER_S
 
 

@@ -26,6 +26,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from components.shared.errors import Rejected
 from components.shared.wire.codec import describe_faults
 from components.shared.wire.messages import CameraId
+from components.shared.wire.recording_config import (
+    CameraRetentionSection,
+    ManualSection,
+    Mode,
+    RecordingSection,
+    RetentionSection,
+    ScheduleSection,
+)
 
 SCHEMA = 1
 """The newest schema that this release reads."""
@@ -47,12 +55,26 @@ _POLYGON = re.compile(r"\d{1,5},\d{1,5}(?: \d{1,5},\d{1,5}){2,31}")
 _SECRET_NAME = re.compile(r"[a-z0-9-]{1,64}")
 _MILLE = 1000
 
+FOLDER_SCHEME = "folder://"
+"""What the URL of a camera begins with whose footage comes as files into a folder of the box."""
+
 
 def _check_polygon(text: str) -> str:
     if not _POLYGON.fullmatch(text):
         raise ValueError("a region is 3 to 32 points 'x,y x,y x,y' in thousandths of the picture")
     if any(int(part) > _MILLE for point in text.split() for part in point.split(",")):
         raise ValueError("a region's coordinates are thousandths of the picture, 0 to 1000")
+    return text
+
+
+def _check_source_url(text: str) -> str:
+    return _check_folder(text) if text.startswith(FOLDER_SCHEME) else _check_url(text)
+
+
+def _check_folder(text: str) -> str:
+    path = text.removeprefix(FOLDER_SCHEME)
+    if not path.startswith("/") or path == "/" or "\x00" in path or ".." in path.split("/"):
+        raise ValueError("a folder to import from is folder:///ABSOLUTE/PATH, without '..'")
     return text
 
 
@@ -63,7 +85,7 @@ def _check_url(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"not a URL: {error}") from error
     if parts.scheme not in {"rtsp", "rtsps"} or not parts.hostname:
-        raise ValueError("a camera's URL is rtsp://HOST[:PORT]/PATH or rtsps://...")
+        raise ValueError("a camera's URL is rtsp://HOST[:PORT]/PATH or rtsps://... (or folder:///PATH to import files)")
     if parts.username is not None or parts.password is not None:
         raise ValueError("a camera's URL carries no user or password: name a secret instead")
     if port == 0:
@@ -91,6 +113,7 @@ def _check_time_zone(text: str) -> str:
 
 Polygon = Annotated[str, AfterValidator(_check_polygon)]
 CameraUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_url)]
+SourceUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_source_url)]
 SecretName = Annotated[str, AfterValidator(_check_secret_name)]
 TimeZoneName = Annotated[str, AfterValidator(_check_time_zone)]
 RegionId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
@@ -99,12 +122,6 @@ DocumentHash = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-class RecordingSection(_Section):
-    """How footage is cut into files. `segment_s` is the target; the cut is at the next keyframe."""
-
-    segment_s: int = Field(default=180, ge=1, le=600)
 
 
 class MotionSection(_Section):
@@ -130,17 +147,31 @@ class SiteDocument(_Section):
     schema_number: int = Field(default=SCHEMA, alias="schema", ge=1)
     time_zone: TimeZoneName = "UTC"
     recording: RecordingSection = RecordingSection()
+    retention: RetentionSection = RetentionSection()
     motion: MotionSection = MotionSection()
     health: HealthSection = HealthSection()
     cameras: dict[CameraId, DocumentHash] = Field(default_factory=dict)
 
 
 class SourceSection(_Section):
-    """Where the video comes from. `secret` names the file or secret that holds `user:password`."""
+    """Where the video comes from. `secret` names the file or secret that holds `user:password`.
 
-    url: CameraUrl
+    A URL `folder:///PATH` takes the files that something else puts into that folder (an FTP server, the disk of another
+    recorder); `time_zone` is then the one that their names tell their times in, the site's if it is not given.
+    """
+
+    url: SourceUrl
     secret: SecretName | None = None
     transport: Literal["tcp", "udp"] = "tcp"
+    time_zone: TimeZoneName | None = None
+
+
+class SubStreamSection(_Section):
+    """The camera's second, smaller stream; `record` keeps it too, otherwise it is only for looking and analysis."""
+
+    url: CameraUrl
+    transport: Literal["tcp", "udp"] = "tcp"
+    record: bool = False
 
 
 class CameraMotionSection(_Section):
@@ -153,12 +184,17 @@ class CameraMotionSection(_Section):
 
 
 class CameraDocument(_Section):
-    """The `camera-<id>` shadow."""
+    """The `camera-<id>` shadow. `snapshot_s` is how often a picture is kept; 0 is never."""
 
     schema_number: int = Field(default=SCHEMA, alias="schema", ge=1)
     name: str = Field(min_length=1, max_length=64)
     source: SourceSection
-    mode: Literal["continuous", "off"] = "continuous"
+    mode: Mode = "continuous"
+    schedule: ScheduleSection = ScheduleSection()
+    manual: ManualSection | None = None
+    retention: CameraRetentionSection = CameraRetentionSection()
+    sub: SubStreamSection | None = None
+    snapshot_s: int = Field(default=30, ge=0, le=3600)
     audio: bool = True
     motion: CameraMotionSection = CameraMotionSection()
 
