@@ -129,9 +129,15 @@ def nvr_json(*arguments: str) -> Any:
 
 def scene_cache(work: Path) -> None:
     """Share encoded scenes between runs: encoding them is not what is measured."""
-    shared = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "edgenvr" / "scenes"
-    shared.mkdir(parents=True, exist_ok=True)
+    shared = scene_folder()
     local = work / "data" / "local"
     local.mkdir(parents=True, exist_ok=True)
     if not (local / "scenes").exists():
         (local / "scenes").symlink_to(shared)
+
+
+def scene_folder() -> Path:
+    """Where encoded scenes are kept for all runs on this machine."""
+    shared = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "edgenvr" / "scenes"
+    shared.mkdir(parents=True, exist_ok=True)
+    return shared
