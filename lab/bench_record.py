@@ -32,10 +32,10 @@ NUMBERS, QUICK_NUMBERS = (1, 8, 16, 32), (8, 16)
 SEGMENT_S = 4
 """Short, so that several cuts of each camera are within a run; both recorders have the same."""
 
-WARM_S = 4.0
+WARM_S = 3.0
 """Connecting and the first picture are over by then."""
 
-MEASURE_S, QUICK_MEASURE_S = 20.0, 8.0
+MEASURE_S, QUICK_MEASURE_S = 20.0, 5.0
 LOOP_S = 8.0
 READY_S_MAX = 300.0
 """The scene is encoded the first time."""
@@ -154,6 +154,6 @@ SHOW = Show(
     name="record",
     purpose="CPU and memory of recording 1, 8, 16 and 32 cameras against ffmpeg, every packet checked",
     takes_s=300,
-    quick_takes_s=90,
+    quick_takes_s=58,
     run=run,
 )

@@ -13,9 +13,11 @@ from components.capture.core.room import Room
 from components.capture.footage import Footage
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
-from components.capture.libav_source import open_libav
 from components.capture.packet_source import OpenSource
 from components.capture.picture_check import is_whole
+from components.capture.pump import Pump
+from components.capture.rtsp_source import open_rtsp
+from components.capture.scribe import Scribe
 from components.capture.stream_ledger import StreamLedger, WorkerStart
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.catalogue.capture import CaptureWriter, Volume
@@ -43,7 +45,7 @@ class Parts:
 
 def build(context: Context) -> Sequence[Task]:
     """The component's tasks; Transient while its catalogue or disk cannot be used."""
-    return put_together(context, open_libav(context.clock)).tasks
+    return put_together(context, open_rtsp(context.clock)).tasks
 
 
 def put_together(
@@ -63,8 +65,10 @@ def put_together(
     disk = GroupSync(volume.root, room or Room(), clock, log)
     disk.look()
     hints = Hints(context.bus, clock, log)
+    pump, scribe = Pump(clock), Scribe(clock)
     workshop = Workshop(
-        *(context.data, open_source, is_whole, disk, context.status, clock), limits=limits or RecorderLimits()
+        *(context.data, open_source, is_whole, disk, context.status, clock, pump, scribe),
+        limits=limits or RecorderLimits(),
     )
 
     def make_ledger(camera: str) -> StreamLedger:
@@ -92,6 +96,8 @@ def put_together(
 
     tasks = (
         Task("cameras", record),
+        Task("pump", lambda: pump.run(all_closed)),
+        Task("scribe", lambda: scribe.run(all_closed)),
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),

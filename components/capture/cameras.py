@@ -98,6 +98,7 @@ class Cameras:
             elif self._plans.get(camera) != running.worker.plan or self._has_new_secret(running):
                 running.is_wanted = False
                 running.stop.set()
+                self._workshop.scribe.wake()
         for camera, plan in self._plans.items():
             if camera not in self._running:
                 self._begin(camera, plan)
@@ -190,6 +191,7 @@ class Cameras:
     def _end_all(self) -> None:
         for running in self._running.values():
             running.stop.set()
+        self._workshop.scribe.wake()
         end_ns = self._clock.monotonic_ns() + int(JOIN_S_MAX * NS_PER_S)
         for camera, running in self._running.items():
             running.thread.join(max(0.0, (end_ns - self._clock.monotonic_ns()) / NS_PER_S))

@@ -126,6 +126,9 @@ class _LibavSource:
             finally:
                 self._hear(messages)
 
+    def interrupt(self) -> None:
+        """Nothing: libav cannot be interrupted."""
+
     def close(self) -> None:
         """Tell the camera and let go of the connection."""
         self._container.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from components.capture.core.packets import EncodedPacket, StreamParameters
@@ -55,6 +56,7 @@ class PacketQueue:
         self._ended = False
         self._error: Exception | None = None
         self._is_abandoned = False
+        self._interrupt: Callable[[], None] = lambda: None
         self._wakeup = threading.Event()
 
     @property
@@ -77,10 +79,13 @@ class PacketQueue:
         """Whether the recorder has gone: the reader should close its source and end."""
         return self._is_abandoned
 
-    def opened(self, parameters: StreamParameters) -> None:
-        """The reader has opened the source."""
+    def opened(self, parameters: StreamParameters, interrupt: Callable[[], None] = lambda: None) -> None:
+        """The reader has opened the source; `interrupt` is called when the recorder goes."""
         self._parameters = parameters
+        self._interrupt = interrupt
         self._wakeup.set()
+        if self._is_abandoned:
+            interrupt()
 
     def put(self, packet: EncodedPacket, packets_missed: int) -> None:
         """Add a packet; never waits. Once one did not fit, none is taken any more."""
@@ -108,6 +113,7 @@ class PacketQueue:
             self._is_abandoned = True
             self._waiting.clear()
             self._waiting_bytes = 0
+        self._interrupt()
 
     def take(self, duration_ns: int = TICK_NS) -> Batch:
         """What has come within `duration_ns`; at once when the reader has ended or opened the source."""

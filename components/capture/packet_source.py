@@ -65,6 +65,9 @@ class PacketSource(Protocol):
         Raises SourceFailed when nothing comes for too long or the connection breaks.
         """
 
+    def interrupt(self) -> None:
+        """Have `packets` end soon, where the source can; for any thread, at any time."""
+
     def close(self) -> None:
         """Let go of the connection; may be called twice."""
 

@@ -1,8 +1,9 @@
 """ONE attempt to record a camera: from opening its source until it fails or is stopped.
 
-A thread of its own reads; this one records, from the queue between them. Whatever ends the attempt, what was received
-until then is recorded, the segment closed and the run ended, in that order; then the reason is raised. A reader that
-does not come back (libav cannot be interrupted) is left behind: it closes its source when its own limit ends it.
+Others read (the pump, or a thread of its own), and the scribe has it record, from the queue between them. Whatever ends
+the attempt, what was received until then is recorded, the segment closed and the run ended, in that order; then the
+reason is raised. A reader that does not come back (libav cannot be interrupted) is left behind: it closes its source
+when its own limit ends it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from components.capture.core.timeline import RunTimeline
 from components.capture.footage import Footage
 from components.capture.packet_queue import Batch, PacketQueue
 from components.capture.packet_source import OpenSource, SourceFailed, SourceRequest
+from components.capture.pump import Pump, PumpedSource
 from components.capture.recorded_file import DiskFailed
 from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import Workshop
@@ -66,14 +68,13 @@ class Attempt:
         self._check_room()
         reader = threading.Thread(
             target=read_into,
-            args=(self.queue, self._workshop.open_source, self._request),
+            args=(self.queue, self._workshop.open_source, self._request, self._workshop.pump),
             name=f"read-{self._request.camera}",
             daemon=True,
         )
         reader.start()
         try:
-            while not stop.is_set():
-                self._take(self.queue.take())
+            self._workshop.scribe.attend(lambda: self._take(self.queue.take(0)), stop)
             last = self.queue.take(0)
             self._guarded(lambda: self._record_all(last.packets))
             self._guarded(lambda: self._finish("stopped", last.dropped))
@@ -224,18 +225,26 @@ class Attempt:
             )
 
 
-def read_into(queue: PacketQueue, open_source: OpenSource, request: SourceRequest) -> None:
-    """Read a camera into the queue until it ends, fails or the queue is abandoned; runs in a thread of its own."""
+def read_into(queue: PacketQueue, open_source: OpenSource, request: SourceRequest, pump: Pump) -> None:
+    """Open a camera and read it into the queue until it ends, fails or the queue is abandoned.
+
+    It runs in a thread of its own, which the pump releases where it can read the camera together with others.
+    """
     try:
         source = open_source(request)
         try:
-            queue.opened(source.parameters)
+            queue.opened(source.parameters, source.interrupt)
+            if isinstance(source, PumpedSource) and source.is_pumped:
+                pump.add(source, queue)
+                return
             for packet in source.packets():
                 queue.put(packet, source.packets_missed)
                 if queue.is_abandoned:
-                    return
-        finally:
+                    break
+        except BaseException:
             source.close()
+            raise
+        source.close()
     except Exception as error:  # noqa: BLE001 - the recorder's thread raises it, where it is decided about
         queue.end(error)
     else:

@@ -11,6 +11,8 @@ from components.capture.core.segmenter import IsWhole
 from components.capture.group_sync import GroupSync
 from components.capture.packet_queue import WAITING_BYTES_MAX
 from components.capture.packet_source import OpenSource
+from components.capture.pump import Pump
+from components.capture.scribe import Scribe
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.status import StatusBoard
 from components.shared.runtime.supervisor import Backoff
@@ -44,5 +46,7 @@ class Workshop:
     disk: GroupSync
     board: StatusBoard
     clock: Clock
+    pump: Pump
+    scribe: Scribe
     segment: SegmentLength = field(default_factory=SegmentLength)
     limits: RecorderLimits = field(default_factory=RecorderLimits)

@@ -139,6 +139,9 @@ class _FakeSource:
             if item.kind == "video" or self.parameters.audio is not None:
                 yield item
 
+    def interrupt(self) -> None:
+        self.inbox.put(_END)
+
     def close(self) -> None:
         self._is_closed = True
         self._camera.forget(self)

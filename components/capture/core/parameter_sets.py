@@ -24,6 +24,9 @@ _H265_SLICES = range(32)
 _H264_WITH_CHROMA = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 """The profiles whose sequence parameter set tells the chroma format (7.3.2.1.1)."""
 
+_H264_BASELINE = 66
+_EXTENDED_ASPECT = 255
+
 _SIDE_MAX = 16_384
 """Pixels; no level of either codec allows a longer side. Above it the set is damaged."""
 
@@ -86,6 +89,20 @@ def picture_size(codec: VideoCodec, sequence_set: bytes) -> tuple[int, int] | No
     return (width, height) if 0 < width <= _SIDE_MAX and 0 < height <= _SIDE_MAX else None
 
 
+def reorder_depth(codec: VideoCodec, sequence_set: bytes) -> int | None:
+    """How many pictures may be decoded before one that is shown first, as a sequence parameter set says; else None.
+
+    Sources: H.264 E.1.1 `max_num_reorder_frames` (pictures of type 2 order, and the baseline profile, have none);
+    H.265 7.3.2.2.1 `sps_max_num_reorder_pics`.
+    """
+    try:
+        if codec == "h264":
+            return _h264_depth(_Bits(_unescape(sequence_set[1:])))
+        return _h265_depth(_Bits(_unescape(sequence_set[2:])))
+    except IndexError:
+        return None
+
+
 class _Bits:
     """Reads fixed-length and Exp-Golomb numbers; IndexError at the end of the bytes."""
 
@@ -114,7 +131,20 @@ class _Bits:
         return (value + 1) // 2 if value & 1 else -(value // 2)
 
 
+@dataclass(frozen=True, slots=True)
+class _H264Set:
+    """What stands in an H.264 sequence parameter set before its usability information."""
+
+    profile: int
+    order_count_type: int
+    size: tuple[int, int]
+
+
 def _h264_size(bits: _Bits) -> tuple[int, int]:
+    return _h264_set(bits).size
+
+
+def _h264_set(bits: _Bits) -> _H264Set:
     profile = bits.read(8)
     bits.skip(16)  # constraint flags and level
     bits.unsigned()  # seq_parameter_set_id
@@ -123,7 +153,7 @@ def _h264_size(bits: _Bits) -> tuple[int, int]:
     if profile in _H264_WITH_CHROMA:
         chroma, is_separate = _h264_chroma(bits)
     bits.unsigned()  # log2_max_frame_num_minus4
-    _skip_h264_order_count(bits)
+    order_count_type = _skip_h264_order_count(bits)
     bits.unsigned()  # max_num_ref_frames
     bits.skip(1)  # gaps_in_frame_num_value_allowed_flag
     macroblocks_across = bits.unsigned() + 1
@@ -138,7 +168,57 @@ def _h264_size(bits: _Bits) -> tuple[int, int]:
     down = (2 if has_planes and chroma == 1 else 1) * (2 - is_frames_only)
     width = 16 * macroblocks_across - across * (left + right)
     height = 16 * map_units_down * (2 - is_frames_only) - down * (top + bottom)
-    return width, height
+    return _H264Set(profile, order_count_type, (width, height))
+
+
+def _h264_depth(bits: _Bits) -> int | None:
+    found = _h264_set(bits)
+    if found.profile == _H264_BASELINE or found.order_count_type == 2:
+        return 0
+    if not bits.read(1):  # vui_parameters_present_flag
+        return None
+    _skip_h264_appearance(bits)
+    has_hrd = [_skip_h264_hrd(bits) for _ in range(2)]
+    if any(has_hrd):
+        bits.skip(1)  # low_delay_hrd_flag
+    bits.skip(1)  # pic_struct_present_flag
+    if not bits.read(1):  # bitstream_restriction_flag
+        return None
+    bits.skip(1)  # motion_vectors_over_pic_boundaries_flag
+    for _ in range(4):  # the largest picture, macroblock and motion vectors
+        bits.unsigned()
+    return bits.unsigned()
+
+
+def _skip_h264_appearance(bits: _Bits) -> None:
+    """The usability information up to the buffering (E.1.1)."""
+    if bits.read(1) and bits.read(8) == _EXTENDED_ASPECT:  # aspect_ratio_info_present_flag
+        bits.skip(32)
+    if bits.read(1):  # overscan_info_present_flag
+        bits.skip(1)
+    if bits.read(1):  # video_signal_type_present_flag
+        bits.skip(4)
+        if bits.read(1):  # colour_description_present_flag
+            bits.skip(24)
+    if bits.read(1):  # chroma_loc_info_present_flag
+        bits.unsigned()
+        bits.unsigned()
+    if bits.read(1):  # timing_info_present_flag
+        bits.skip(65)
+
+
+def _skip_h264_hrd(bits: _Bits) -> bool:
+    """A hypothetical reference decoder's parameters, if they are there (the answer)."""
+    if not bits.read(1):
+        return False
+    count = min(bits.unsigned(), 31) + 1
+    bits.skip(8)
+    for _ in range(count):
+        bits.unsigned()
+        bits.unsigned()
+        bits.skip(1)
+    bits.skip(20)
+    return True
 
 
 def _h264_chroma(bits: _Bits) -> tuple[int, int]:
@@ -162,7 +242,8 @@ def _skip_h264_scaling_list(bits: _Bits, count: int) -> None:
         last = next_scale or last
 
 
-def _skip_h264_order_count(bits: _Bits) -> None:
+def _skip_h264_order_count(bits: _Bits) -> int:
+    """Skip how pictures are ordered; gives the type."""
     kind = bits.unsigned()
     if kind == 0:
         bits.unsigned()
@@ -172,9 +253,28 @@ def _skip_h264_order_count(bits: _Bits) -> None:
         bits.signed()
         for _ in range(min(bits.unsigned(), 255)):
             bits.signed()
+    return kind
 
 
 def _h265_size(bits: _Bits) -> tuple[int, int]:
+    return _h265_set(bits)[0]
+
+
+def _h265_depth(bits: _Bits) -> int:
+    _size, sub_layers = _h265_set(bits)
+    for _ in range(3):  # bit depths, log2_max_pic_order_cnt_lsb
+        bits.unsigned()
+    depth = 0
+    # Told for every sub-layer or, without sub_layer_ordering_info_present_flag, for the highest: its word counts.
+    for _ in range(sub_layers + 1 if bits.read(1) else 1):
+        bits.unsigned()
+        depth = bits.unsigned()
+        bits.unsigned()
+    return depth
+
+
+def _h265_set(bits: _Bits) -> tuple[tuple[int, int], int]:
+    """The picture's size, and how many sub-layers there are above the first."""
     bits.skip(4)  # sps_video_parameter_set_id
     sub_layers = bits.read(3)
     bits.skip(1)  # sps_temporal_id_nesting_flag
@@ -192,7 +292,7 @@ def _h265_size(bits: _Bits) -> tuple[int, int]:
     has_planes = chroma and not is_separate
     across = 2 if has_planes and chroma in (1, 2) else 1
     down = 2 if has_planes and chroma == 1 else 1
-    return width - across * (left + right), height - down * (top + bottom)
+    return (width - across * (left + right), height - down * (top + bottom)), sub_layers
 
 
 def _crop(bits: _Bits) -> tuple[int, int, int, int]:

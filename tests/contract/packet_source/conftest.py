@@ -1,4 +1,4 @@
-"""The same cameras twice: stand-ins over RTSP, read by libav, and fakes in this process."""
+"""The same cameras three times: stand-ins over RTSP, read by our client and by libav, and fakes in this process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +9,7 @@ import pytest
 
 from components.capture.libav_source import open_libav
 from components.capture.packet_source import OpenSource, PacketSource, SourceRequest
+from components.capture.rtsp_source import open_rtsp
 from components.shared.runtime.clock import SystemClock
 from components.shared.runtime.secrets import Secret
 from local.cameras import CameraSpec, RunningCameras, start_cameras
@@ -41,7 +42,7 @@ class Studio(Protocol):
 
 
 @dataclass
-class LibavStudio:
+class RtspStudio:
     cameras: RunningCameras
     open_source: OpenSource
     request: SourceRequest
@@ -94,29 +95,46 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCameras
         yield cameras
 
 
+SOURCES = {"rtsp": open_rtsp, "libav": open_libav}
+
+
 @contextmanager
-def libav_studio(cameras: RunningCameras) -> Iterator[Studio]:
+def rtsp_studio(cameras: RunningCameras, source: str) -> Iterator[Studio]:
     request = SourceRequest("cam-1", cameras.url("cam-1"), "tcp", True, "cameras", Secret(LOGIN))
     try:
-        yield LibavStudio(cameras, open_libav(SystemClock(), 2.0, READ_S), request)
+        yield RtspStudio(cameras, SOURCES[source](SystemClock(), 2.0, READ_S), request)
     finally:
         cameras.control.set_fault("cam-1", "none")
 
 
-@pytest.fixture(params=["libav", "fake"])
+@pytest.fixture(params=["rtsp", "libav", "fake"])
 def studio(request: pytest.FixtureRequest) -> Iterator[Studio]:
-    if request.param == "libav":
-        with libav_studio(request.getfixturevalue("running")) as made:
+    if request.param in SOURCES:
+        with rtsp_studio(request.getfixturevalue("running"), request.param) as made:
             yield made
         return
     camera = FakeCamera("cam-1", SystemClock(), audio=AAC_AUDIO, login=LOGIN)
     yield FakeStudio(camera, SourceRequest("cam-1", "rtsp://camera/cam-1", "tcp", True, "cameras", Secret(LOGIN)))
 
 
+@pytest.fixture(params=["rtsp", "libav"])
+def real(running: RunningCameras, request: pytest.FixtureRequest) -> Iterator[Studio]:
+    """The real sources, for what a fake has not."""
+    with rtsp_studio(running, request.param) as made:
+        yield made
+
+
 @pytest.fixture
 def libav(running: RunningCameras) -> Iterator[Studio]:
-    """The real source alone, for what a fake has not."""
-    with libav_studio(running) as made:
+    """That of libav alone."""
+    with rtsp_studio(running, "libav") as made:
+        yield made
+
+
+@pytest.fixture
+def rtsp(running: RunningCameras) -> Iterator[Studio]:
+    """Our own client alone."""
+    with rtsp_studio(running, "rtsp") as made:
         yield made
 
 

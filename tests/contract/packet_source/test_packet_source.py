@@ -1,6 +1,7 @@
-"""What every source of packets promises, on libav over RTSP and on the fake."""
+"""What every source of packets promises: our own client and libav over RTSP, and the fake."""
 
 import itertools
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from components.capture.core.packets import EncodedPacket
 from components.capture.packet_source import PacketSource, SourceFailed, SourceRefused, SourceRequest
 from components.capture.picture_check import is_whole
 from components.shared.runtime.secrets import Secret
-from tests.contract.packet_source.conftest import PASSWORD, Studio
+from tests.contract.packet_source.conftest import PASSWORD, READ_S, Studio
 from tests.fakes.encoded_pictures import write_jpeg_film, write_sound
 
 pytestmark = pytest.mark.slow
@@ -157,26 +158,43 @@ def test_closing_twice(studio: Studio) -> None:
     source.close()
 
 
-def test_no_password_given(libav: Studio) -> None:
+@pytest.mark.parametrize("studio", ["rtsp", "fake"], indirect=True)
+def test_interrupting(studio: Studio) -> None:
+    """A source that is interrupted by another thread ends its packets, though none come."""
+    source = studio.open(studio.request)
+    studio.stall()
+    ended = threading.Event()
+
+    def read() -> None:
+        list(source.packets())
+        ended.set()
+
+    threading.Thread(target=read, daemon=True).start()
+    source.interrupt()
+    assert ended.wait(READ_S * 0.9)
+    source.close()
+
+
+def test_no_password_given(real: Studio) -> None:
     """A camera that asks for a password when there is none says what to do."""
     with pytest.raises(SourceRefused, match="names no secret") as failure:
-        libav.open(replace(libav.request, login=None, secret=None))
+        real.open(replace(real.request, login=None, secret=None))
     assert failure.value.cause == "authentication"
 
 
-def test_unreachable_port(libav: Studio) -> None:
+def test_unreachable_port(real: Studio) -> None:
     """A port where nobody listens is told with its place, and without the password."""
     url = "rtsp://127.0.0.1:1/cam-1"
     with pytest.raises(SourceFailed, match=r"127\.0\.0\.1:1 refuses the connection") as failure:
-        libav.open(replace(libav.request, url=url))
+        real.open(replace(real.request, url=url))
     assert failure.value.cause == "unreachable"
     assert PASSWORD not in chain_of(failure.value)
 
 
-def test_unknown_host(libav: Studio) -> None:
+def test_unknown_host(real: Studio) -> None:
     """A host that nobody knows cannot be reached."""
     with pytest.raises(SourceFailed, match=r"no-such-host\.invalid") as failure:
-        libav.open(replace(libav.request, url="rtsp://no-such-host.invalid/x"))
+        real.open(replace(real.request, url="rtsp://no-such-host.invalid/x"))
     assert failure.value.cause == "unreachable"
     assert PASSWORD not in chain_of(failure.value)
 
@@ -184,16 +202,16 @@ def test_unknown_host(libav: Studio) -> None:
 @pytest.mark.parametrize(
     ("fault", "text"), [("silent", "does not answer within 2 s"), ("refuse", "refuses to send now")]
 )
-def test_a_camera_that_does_not_play(libav: Studio, fault: str, text: str) -> None:
+def test_a_camera_that_does_not_play(real: Studio, fault: str, text: str) -> None:
     """A camera that is silent, or has no place for one more, is told apart."""
-    libav.cameras.control.set_fault("cam-1", fault)  # type: ignore[attr-defined]
+    real.cameras.control.set_fault("cam-1", fault)  # type: ignore[attr-defined]
     with pytest.raises(SourceFailed, match=text):
-        libav.open(libav.request)
+        real.open(real.request)
 
 
-def test_sender_clock(libav: Studio) -> None:
+def test_sender_clock(real: Studio) -> None:
     """Sender reports give each packet the camera's own wall clock."""
-    source = libav.open(libav.request)
+    source = real.open(real.request)
     packets = [packet for packet in take(source, 40) if packet.kind == "video"]
     source.close()
     walls = [packet.sender_wall_ns for packet in packets if packet.sender_wall_ns is not None]

@@ -333,6 +333,9 @@ class HungReader:
                         outer.release.wait(PATIENT_S)
                     yield packet
 
+            def interrupt(self) -> None:
+                """It cannot be."""
+
             def close(self) -> None:
                 source.close()
 
