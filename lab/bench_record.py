@@ -29,8 +29,8 @@ from lab.show import Limit, Show, Shown
 from local.cameras import CameraSpec, RunningCameras, start_cameras
 
 NUMBERS, QUICK_NUMBERS = (1, 8, 16, 32), (8, 16)
-SEGMENT_S = 4
-"""Short, so that several cuts of each camera are within a run; both recorders have the same."""
+SEGMENT_S = 10
+"""Much shorter than in use, so that cuts are within a run; both recorders have the same."""
 
 WARM_S = 3.0
 """Connecting and the first picture are over by then."""

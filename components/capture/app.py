@@ -65,7 +65,8 @@ def put_together(
     disk = GroupSync(volume.root, room or Room(), clock, log)
     disk.look()
     hints = Hints(context.bus, clock, log)
-    pump, scribe = Pump(clock), Scribe(clock)
+    scribe = Scribe(clock)
+    pump = Pump(clock, scribe.wake)
     workshop = Workshop(
         *(context.data, open_source, is_whole, disk, context.status, clock, pump, scribe),
         limits=limits or RecorderLimits(),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from components.capture.core.packets import EncodedPacket
@@ -49,8 +49,10 @@ class PumpedSource(Protocol):
 class Pump:
     """Any thread may have a source read; `run` reads."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_read: Callable[[], None]) -> None:
+        """`on_read` is called when all were looked at: what was read is best worked on while it is warm."""
         self._clock = clock
+        self._on_read = on_read
         self._lock = threading.Lock()
         self._readings: dict[PumpedSource, PacketQueue] = {}
         self._has_new = threading.Event()
@@ -73,6 +75,7 @@ class Pump:
                         self._read(source, readings[source])
                 for source, queue in readings.items():
                     self._read(source, queue)
+                self._on_read()
             elif stop.is_set():
                 return
             else:

@@ -15,7 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from components.capture.core.rtsp.dialogue import Garbled, Incoming, Message, answer, request
+from components.capture.core.rtsp.dialogue import Garbled, Incoming, Message, Take, answer, request
+from components.capture.core.rtsp.lane import Lane
 from components.capture.core.rtsp.login import Challenge, authorization, choose_challenge
 from components.capture.packet_source import SourceFailed, SourceRefused, SourceRequest
 from components.shared.runtime.clock import Clock
@@ -141,24 +142,32 @@ class RtspConnection:
         except OSError as error:
             raise self.broken(error) from None
 
-    def receive(self, wait_ns: int) -> list[tuple[int, memoryview]] | None:
-        """The interleaved packets that come within `wait_ns`, at once when it is much; None at the stream's end."""
-        if self._early:
-            early, self._early = self._early, []
-            return early
-        self._wait(wait_ns)
-        packets: list[tuple[int, memoryview]] = []
+    def set_lane(self, lane: Lane) -> None:
+        """From now on `lane` takes what it can of what comes."""
+        self._incoming.lane = lane
+
+    def receive(self, wait_ns: int, take: Take) -> int | None:
+        """Hand on the interleaved packets that come within `wait_ns`, at once when it is much.
+
+        Gives how many bytes came; None when the connection is over.
+        """
+        early, self._early = self._early, []
+        for channel, payload in early:
+            take(channel, payload)
+        self._wait(0 if early else wait_ns)
+        received_bytes = len(early)
         while (data := self._read()) is not None:
             if not data:
-                return packets or None
+                return None
+            received_bytes += len(data)
             try:
-                packets += self._incoming.feed(data)
+                self._incoming.feed(data, take)
             except Garbled as error:
                 raise SourceFailed("unreachable", f"{self.where} sends what is not RTSP: {error}") from None
             if len(data) < RECEIVE_BYTES:
                 break
         self._answer_requests()
-        return packets
+        return received_bytes
 
     def broken(self, error: OSError) -> SourceFailed:
         """What to raise when the system says that."""
@@ -250,23 +259,21 @@ class RtspConnection:
             if left_ns <= 0:
                 raise self._too_late()
             self._socket.settimeout(left_ns / NS_PER_S)
-            packets = self._take_some()
-            if packets is None:
+            if not self._take_some():
                 text = f"{self.where} answers, but not with a video stream over RTSP"
                 raise SourceFailed("unreachable", text)
-            self._early += packets
             self._answer_requests()
 
-    def _take_some(self) -> list[tuple[int, memoryview]] | None:
+    def _take_some(self) -> bool:
+        """Read once while an answer is waited for; whether it may still come."""
         data = self._read()
-        if data is None:
-            return []
         if not data:
-            return None
+            return data is None
         try:
-            return self._incoming.feed(data)
+            self._incoming.feed(data, lambda channel, payload: self._early.append((channel, payload)))
         except Garbled:
-            return None
+            return False
+        return True
 
     def _answer_requests(self) -> None:
         """Say yes to what the camera asks by itself: that we are there. Its TEARDOWN stays for the caller."""

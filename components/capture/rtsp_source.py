@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from components.capture.core.packets import (
@@ -27,8 +27,16 @@ from components.capture.core.parameter_sets import find_parameter_sets, picture_
 from components.capture.core.rtsp.decode_order import DecodeOrder
 from components.capture.core.rtsp.description import Media, audio_config, parameter_sets
 from components.capture.core.rtsp.dialogue import Message
+from components.capture.core.rtsp.lane import Lane
 from components.capture.core.rtsp.pictures import Picture, Pictures
-from components.capture.core.rtsp.rtp import Payload, RtpPacket, SenderReport, parse_rtcp, parse_rtp, receiver_report
+from components.capture.core.rtsp.rtp import (
+    Payload,
+    RtpPacket,
+    SenderReport,
+    parse_rtcp,
+    parse_rtp,
+    receiver_report,
+)
 from components.capture.core.rtsp.sounds import AacFrames, G711Frames
 from components.capture.packet_source import OpenSource, PacketSource, SourceFailed, SourceRequest
 from components.capture.pump import TICK_NS
@@ -95,6 +103,10 @@ class _RtspSource:
             stream = self._video if track is self._video.track else self._audio
             self._channels[track.channel] = (track, stream, False)
             self._channels[track.channel + 1] = (track, stream, True)
+        if self._ports is None:
+            video = session.tracks[0]
+            lane = Lane(video.channel, video.media.payload_type, video.sequence, self._video.pictures)
+            self._connection.set_lane(lane)
         self._connection.wait_for_much()
 
     @property
@@ -121,13 +133,11 @@ class _RtspSource:
         """The packets that come within `wait_ns`, at once when it is much; None when nothing comes any more."""
         if self._has_ended():
             return None
-        received = self._receive(wait_ns)
-        now_ns = self._clock.monotonic_ns()
         packets: list[EncodedPacket] = []
-        if received:
+        has_come = self._receive(wait_ns, packets)
+        now_ns = self._clock.monotonic_ns()
+        if has_come:
             self._heard_ns = now_ns
-            for channel, data in received:
-                self._take(channel, data, now_ns, packets)
         elif now_ns - self._heard_ns > self._read_s_max * NS_PER_S:
             text = f"{self._where}: nothing came from the camera for {self._read_s_max:.0f} s"
             raise SourceFailed("frozen", text)
@@ -157,17 +167,21 @@ class _RtspSource:
     def _has_ended(self) -> bool:
         return self._is_over
 
-    def _receive(self, wait_ns: int) -> list[tuple[int, Payload]]:
-        """What comes within `wait_ns`, by channel; notes that the connection is over."""
-        received: list[tuple[int, Payload]] = []
-        if self._ports is not None:
-            received += self._ports.receive(wait_ns)
-            wait_ns = 0
-        heard = self._connection.receive(wait_ns)
-        self._is_over = heard is None or self._connection.is_closed
-        return received + (heard or [])
+    def _receive(self, wait_ns: int, packets: list[EncodedPacket]) -> bool:
+        """Add the packets that come within `wait_ns`; whether anything came. Notes that the connection is over."""
 
-    def _take(self, channel: int, data: Payload, now_ns: MonotonicNs, packets: list[EncodedPacket]) -> None:
+        def take(channel: int, data: Payload) -> None:
+            self._take(channel, data, packets)
+
+        datagrams = 0
+        if self._ports is not None:
+            datagrams = self._ports.receive(wait_ns, take)
+            wait_ns = 0
+        received_bytes = self._connection.receive(wait_ns, take)
+        self._is_over = self._is_over or received_bytes is None or self._connection.is_closed
+        return bool(datagrams or received_bytes)
+
+    def _take(self, channel: int, data: Payload, packets: list[EncodedPacket]) -> None:
         """Add the packets that are complete with what came on a channel."""
         found = self._channels.get(channel)
         if found is None:
@@ -180,12 +194,12 @@ class _RtspSource:
             self._is_over = self._is_over or control.is_goodbye
             return
         packet = parse_rtp(data)
-        if packet is None or packet.payload_type != track.media.payload_type:
+        if packet is None or packet.payload_type != track.media.payload_type or stream is None:
             return
         track.source = packet.source
+        now_ns = self._clock.monotonic_ns()
         for turn, is_after_hole in track.sequence.feed(packet):
-            if stream is not None:
-                stream.take(turn, is_after_hole, now_ns, packets)
+            stream.take(turn, is_after_hole, now_ns, packets)
 
     def _hear_messages(self) -> None:
         messages = self._connection.messages
@@ -299,9 +313,9 @@ class _Ports:
                 self._channels[each.fileno()] = (each, track.channel + place)
                 self._poll.register(each, select.POLLIN)
 
-    def receive(self, wait_ns: int) -> list[tuple[int, Payload]]:
-        """The datagrams of the camera that come within `wait_ns`, by channel; nobody else is listened to."""
-        received: list[tuple[int, Payload]] = []
+    def receive(self, wait_ns: int, take: Callable[[int, Payload], None]) -> int:
+        """Hand on the datagrams of the camera that come within `wait_ns`, and nobody else's; how many they were."""
+        received = 0
         for number, _event in self._poll.poll(wait_ns / NS_PER_MS):
             each, channel = self._channels[number]
             for _ in range(DATAGRAMS_MAX):
@@ -310,7 +324,8 @@ class _Ports:
                 except OSError:  # nothing more, or a port that the camera does not listen on
                     break
                 if sender[0] == self._camera:
-                    received.append((channel, data))
+                    take(channel, data)
+                    received += 1
         return received
 
 

@@ -61,7 +61,7 @@ class Scribe:
                 return
 
     def wake(self) -> None:
-        """Look at once: somebody's stop was set."""
+        """Look at once: somebody's stop was set, or something was read."""
         self._has_new.set()
 
     def _do(self, job: _Job) -> None:

@@ -6,9 +6,10 @@ Sources: RFC 2326 (RTSP 1.0), 10.12 for interleaved data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from components.capture.core.rtsp.lane import Lane
 from components.shared.errors import Rejected
 
 HEAD_BYTES_MAX = 16 * 1024
@@ -21,8 +22,13 @@ SKIP_BYTES_MAX = 256 * 1024
 """Bytes between messages that are neither: some firmware sends a few of them after a lost packet."""
 
 _MARK = 0x24  # "$", which begins interleaved data
+_INTERLEAVED_BYTES = 4  # mark, channel, length
 _NAMES = (b"RTSP/1.", b"OPTIONS ", b"GET_PARAMETER ", b"SET_PARAMETER ", b"ANNOUNCE ", b"REDIRECT ", b"TEARDOWN ")
 """What a message of a camera begins with: an answer, or one of the requests that a server may send (RFC 2326, 10)."""
+
+
+Take = Callable[[int, memoryview], None]
+"""What is done with an interleaved packet: its channel and payload."""
 
 
 class Garbled(Rejected):
@@ -63,30 +69,36 @@ def answer(sequence: int) -> bytes:
 class Incoming:
     """What has come on a connection and is not taken yet.
 
-    `feed` gives the interleaved packets as (channel, payload); messages are put into `messages`.
+    Interleaved packets are handed on one by one as they are found, because what the `lane` (if there is one) may take
+    depends on the packet before; messages are put into `messages`.
     """
 
     messages: list[Message] = field(default_factory=list)
     skipped_bytes: int = 0
+    lane: Lane | None = None
     _rest: bytes = b""
 
-    def feed(self, data: bytes) -> list[tuple[int, memoryview]]:
-        """Take the next bytes. The payloads are views of them. Garbled when they cannot be RTSP."""
+    def feed(self, data: bytes, take: Take) -> None:
+        """Take the next bytes; `take` gets the channel and payload, a view of them, of every packet.
+
+        Garbled when they cannot be RTSP.
+        """
         if self._rest:
             data = self._rest + data
         view = memoryview(data)
         end = len(data)
         place = 0
-        packets = []
         while place < end:
+            if self.lane is not None:
+                place = self.lane.take(data, view, place)
+            if end - place < _INTERLEAVED_BYTES:
+                break
             if data[place] == _MARK:
-                if end - place < 4:
-                    break
-                begin = place + 4
+                begin = place + _INTERLEAVED_BYTES
                 after = begin + (data[place + 2] << 8 | data[place + 3])
                 if after > end:
                     break
-                packets.append((data[place + 1], view[begin:after]))
+                take(data[place + 1], view[begin:after])
                 place = after
                 continue
             taken = self._take_message(data, place)
@@ -94,7 +106,6 @@ class Incoming:
                 break
             place = taken
         self._rest = data[place:]
-        return packets
 
     def _take_message(self, data: bytes, place: int) -> int:
         """Take the message that begins at `place`; where it ends, or `place` while it is not complete."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from components.capture.core.packets import VideoCodec
 from components.capture.core.rtsp.rtp import Payload, RtpPacket
@@ -39,6 +40,15 @@ class Picture:
     is_keyframe: bool
 
 
+class Piece(NamedTuple):
+    """A piece in the middle of a unit: its timestamp, what its first byte is under `mask`, where its flags stand."""
+
+    timestamp: int
+    mask: int
+    kind: int
+    flags_at: int
+
+
 class Pictures:
     """Puts the packets of one video stream together; fed in the order of sequence numbers."""
 
@@ -48,6 +58,9 @@ class Pictures:
         self._has_slice = has_h264_slice if codec == "h264" else has_h265_slice
         self._begins_picture = _h264_begins if codec == "h264" else _h265_begins
         self._is_key = _is_h264_key if codec == "h264" else _is_h265_key
+        is_h264 = codec == "h264"
+        self._kind_mask, self._fu_kind = (0x1F, _H264_FU_A) if is_h264 else (0x7E, _H265_FU << 1)
+        self._flags_at = 1 if is_h264 else 2
         self._parts: list[Payload] = []
         self._bytes = 0
         self._timestamp: int | None = None
@@ -57,6 +70,21 @@ class Pictures:
         self._holds_key = False
         self._is_damaged = False
         self._believes_marker = True
+
+    @property
+    def piece(self) -> Piece | None:
+        """What the next packet looks like if it is a piece in the middle of the unit at hand; None without one."""
+        if self._fragment_from is None or self._timestamp is None:
+            return None
+        return Piece(self._timestamp, self._kind_mask, self._fu_kind, self._flags_at)
+
+    def add_piece(self, rest: Payload) -> bool:
+        """Add the next piece, without its headers, to the unit at hand; False when there is no room for it."""
+        if self._bytes + len(rest) > ACCESS_UNIT_BYTES_MAX:
+            return False
+        self._parts.append(rest)
+        self._bytes += len(rest)
+        return True
 
     def feed(self, packet: RtpPacket, is_after_hole: bool) -> Sequence[Picture]:
         """The pictures that are complete with this packet. `is_after_hole`: packets before it are missing."""

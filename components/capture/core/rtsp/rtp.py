@@ -39,15 +39,19 @@ class RtpPacket(NamedTuple):
     payload: Payload
 
 
+PLAIN = 0x80
+"""The first byte of an RTP packet of version 2 without padding, extension and contributing sources."""
+
+
 def parse_rtp(data: Payload) -> RtpPacket | None:
     """The packet in `data`, its payload a part of it; None when it is none."""
     length = len(data)
-    if length < 12:
+    if length < _HEADER.size:
         return None
     first, second, sequence, timestamp, source = _HEADER.unpack_from(data)
     if first >> 6 != 2:
         return None
-    start = 12 + 4 * (first & 0x0F)
+    start = _HEADER.size + 4 * (first & 0x0F)
     if first & 0x10:
         if start + 4 > length:
             return None
@@ -78,6 +82,27 @@ class Sequence:
         self._early: dict[int, RtpPacket] = {}
         self._late = 0
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether nothing waits for an earlier packet."""
+        return not self._early
+
+    @property
+    def expected(self) -> int:
+        """The number that is due."""
+        return self._expected
+
+    @property
+    def source(self) -> int | None:
+        """Who sends."""
+        return self._source
+
+    def advance(self, expected: int) -> None:
+        """All packets before this number have come, in order."""
+        self._late = 0
+        self.highest = (expected - 1) & 0xFFFF
+        self._expected = expected
+
     def feed(self, packet: RtpPacket) -> Sequence_[Turn]:
         """The packets whose turn it is now."""
         if packet.source != self._source:
@@ -86,10 +111,7 @@ class Sequence:
             return [*self._give_up(), self._take(packet, not is_first)]
         ahead = (packet.sequence - self._expected) & 0xFFFF
         if ahead == 0 and not self._early:
-            self._late = 0
-            self.highest = packet.sequence
-            self._expected = (packet.sequence + 1) & 0xFFFF
-            return ((packet, False),)
+            return [self._take(packet, False)]
         if ahead >= 0x10000 - RESTART_PACKETS and self._waits and self._late < REORDER_PACKETS_MAX:
             self._late += 1
             return ()
