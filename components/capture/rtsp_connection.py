@@ -154,7 +154,8 @@ class RtspConnection:
         early, self._early = self._early, []
         for channel, payload in early:
             take(channel, payload)
-        self._wait(0 if early else wait_ns)
+        if wait_ns and not early:
+            self._wait(wait_ns)
         received_bytes = len(early)
         while (data := self._read()) is not None:
             if not data:

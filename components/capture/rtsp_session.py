@@ -48,7 +48,6 @@ class Track:
     sequence: Sequence
     sockets: tuple[socket.socket, socket.socket] | None = None
     server_ports: tuple[int, int] | None = None
-    source: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ class _RtspSource:
         now_ns = clock.monotonic_ns()
         self._heard_ns = self._said_ns = self._reported_ns = now_ns
         self._is_over = False
+        self._packets: list[EncodedPacket] = []
         self._ports = _Ports(session) if session.tracks[0].sockets else None
         self._channels: dict[int, tuple[Track, _Video | _Audio | None, bool]] = {}
         for track in session.tracks:
@@ -105,8 +106,8 @@ class _RtspSource:
             self._channels[track.channel + 1] = (track, stream, True)
         if self._ports is None:
             video = session.tracks[0]
-            lane = Lane(video.channel, video.media.payload_type, video.sequence, self._video.pictures)
-            self._connection.set_lane(lane)
+            lane = (video.channel, video.media.payload_type, video.sequence, self._video.pictures)
+            self._connection.set_lane(Lane(*lane, self._take_picture))
         self._connection.wait_for_much()
 
     @property
@@ -134,7 +135,8 @@ class _RtspSource:
         if self._has_ended():
             return None
         packets: list[EncodedPacket] = []
-        has_come = self._receive(wait_ns, packets)
+        self._packets = packets
+        has_come = self._receive(wait_ns)
         now_ns = self._clock.monotonic_ns()
         if has_come:
             self._heard_ns = now_ns
@@ -145,7 +147,8 @@ class _RtspSource:
             self._hear_messages()
             self._keep_alive(now_ns)
         if self._has_ended():
-            packets += (self._video.packet(picture, self._heard_ns) for picture in self._video.pictures.finish())
+            for picture in self._video.pictures.finish():
+                self._take_picture(picture)
         return packets
 
     def fileno(self) -> int:
@@ -167,22 +170,18 @@ class _RtspSource:
     def _has_ended(self) -> bool:
         return self._is_over
 
-    def _receive(self, wait_ns: int, packets: list[EncodedPacket]) -> bool:
-        """Add the packets that come within `wait_ns`; whether anything came. Notes that the connection is over."""
-
-        def take(channel: int, data: Payload) -> None:
-            self._take(channel, data, packets)
-
+    def _receive(self, wait_ns: int) -> bool:
+        """Take what comes within `wait_ns`; whether anything did. Notes that the connection is over."""
         datagrams = 0
         if self._ports is not None:
-            datagrams = self._ports.receive(wait_ns, take)
+            datagrams = self._ports.receive(wait_ns, self._take)
             wait_ns = 0
-        received_bytes = self._connection.receive(wait_ns, take)
+        received_bytes = self._connection.receive(wait_ns, self._take)
         self._is_over = self._is_over or received_bytes is None or self._connection.is_closed
         return bool(datagrams or received_bytes)
 
-    def _take(self, channel: int, data: Payload, packets: list[EncodedPacket]) -> None:
-        """Add the packets that are complete with what came on a channel."""
+    def _take(self, channel: int, data: Payload) -> None:
+        """Take a packet that came on a channel."""
         found = self._channels.get(channel)
         if found is None:
             return
@@ -196,10 +195,15 @@ class _RtspSource:
         packet = parse_rtp(data)
         if packet is None or packet.payload_type != track.media.payload_type or stream is None:
             return
-        track.source = packet.source
-        now_ns = self._clock.monotonic_ns()
         for turn, is_after_hole in track.sequence.feed(packet):
-            stream.take(turn, is_after_hole, now_ns, packets)
+            if stream is self._video:
+                for picture in self._video.pictures.feed(turn.timestamp, turn.is_marked, turn.payload, is_after_hole):
+                    self._take_picture(picture)
+            elif self._audio is not None:
+                self._packets += self._audio.packets(turn, is_after_hole, self._clock.monotonic_ns())
+
+    def _take_picture(self, picture: Picture) -> None:
+        self._packets.append(self._video.packet(picture, self._clock.monotonic_ns()))
 
     def _hear_messages(self) -> None:
         messages = self._connection.messages
@@ -233,7 +237,7 @@ class _RtspSource:
         self._connection.say(session.keep_alive_method, session.url, session.headers)
 
     def _send_report(self, track: Track) -> None:
-        report = receiver_report(self._session.own_source, track.source, track.sequence)
+        report = receiver_report(self._session.own_source, track.sequence)
         if track.sockets is None:
             head = bytes([0x24, track.channel + 1]) + len(report).to_bytes(2, "big")
             self._connection.send(head + report)
@@ -256,10 +260,6 @@ class _Video:
         self.pictures = Pictures(codec)
         self._sequence = found.sequence if found else ()
         self._order = DecodeOrder(reorder_depth(codec, found.sequence[0]) if found else None)
-
-    def take(self, packet: RtpPacket, is_after_hole: bool, now_ns: MonotonicNs, packets: list[EncodedPacket]) -> None:
-        """Add the pictures that are complete with this packet."""
-        packets += (self.packet(picture, now_ns) for picture in self.pictures.feed(packet, is_after_hole))
 
     def packet(self, picture: Picture, now_ns: MonotonicNs) -> EncodedPacket:
         """A picture with its times."""
@@ -293,9 +293,9 @@ class _Audio:
         self.parameters = _audio_parameters(media)
         self._frames = AacFrames(media.format) if self.parameters.codec == AAC else G711Frames(media.channels)
 
-    def take(self, packet: RtpPacket, is_after_hole: bool, now_ns: MonotonicNs, packets: list[EncodedPacket]) -> None:
-        """Add the frames that are complete with this packet."""
-        packets += (
+    def packets(self, packet: RtpPacket, is_after_hole: bool, now_ns: MonotonicNs) -> Iterator[EncodedPacket]:
+        """The frames that are complete with this packet."""
+        return (
             EncodedPacket("audio", payload, timestamp, timestamp, samples, True, now_ns)
             for payload, timestamp, samples in self._frames.feed(packet, is_after_hole)
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from components.capture.core.packets import VideoCodec
-from components.capture.core.rtsp.rtp import Payload, RtpPacket
+from components.capture.core.rtsp.rtp import Payload
 
 _START_CODE = b"\x00\x00\x00\x01"
 
@@ -78,30 +78,37 @@ class Pictures:
             return None
         return Piece(self._timestamp, self._kind_mask, self._fu_kind, self._flags_at)
 
-    def add_piece(self, rest: Payload) -> bool:
-        """Add the next piece, without its headers, to the unit at hand; False when there is no room for it."""
-        if self._bytes + len(rest) > ACCESS_UNIT_BYTES_MAX:
+    def add_piece(self, piece: Piece, timestamp: int, payload: Payload) -> bool:
+        """Whether a payload is that piece; it is added to the unit at hand then."""
+        at = piece.flags_at
+        if (
+            timestamp != piece.timestamp
+            or len(payload) <= at
+            or payload[0] & piece.mask != piece.kind
+            or payload[at] & 0xC0
+            or self._bytes + len(payload) > ACCESS_UNIT_BYTES_MAX
+        ):
             return False
-        self._parts.append(rest)
-        self._bytes += len(rest)
+        self._parts.append(payload[at + 1 :])
+        self._bytes += len(payload) - at - 1
         return True
 
-    def feed(self, packet: RtpPacket, is_after_hole: bool) -> Sequence[Picture]:
+    def feed(self, timestamp: int, is_marked: bool, payload: Payload, is_after_hole: bool) -> Sequence[Picture]:
         """The pictures that are complete with this packet. `is_after_hole`: packets before it are missing."""
         if is_after_hole:
             self._is_damaged = True
             self._drop_fragment()
         before: Sequence[Picture] = ()
-        if packet.timestamp != self._timestamp:
+        if timestamp != self._timestamp:
             before = self.finish()
-            self._timestamp = packet.timestamp
-        if packet.payload:
-            self._unpack(packet.payload)
+            self._timestamp = timestamp
+        if payload:
+            self._unpack(payload)
         if self._bytes > ACCESS_UNIT_BYTES_MAX:
             self._is_damaged = True
             self._clear()
-        if packet.is_marked and self._believes_marker and self._holds_slice:
-            self._ended = packet.timestamp
+        if is_marked and self._believes_marker and self._holds_slice:
+            self._ended = timestamp
             return (*before, *self.finish())
         return before
 

@@ -186,8 +186,8 @@ def parse_rtcp(data: Payload) -> Control:
     return Control(report, is_goodbye)
 
 
-def receiver_report(own_source: int, source: int, sequence: Sequence) -> bytes:
+def receiver_report(own_source: int, sequence: Sequence) -> bytes:
     """A receiver report on one stream: some cameras end a session that sends none."""
     head = struct.pack("!BBHI", 0x81, RECEIVER_REPORT, 7, own_source)
     lost = min(sequence.missed, 0x7FFFFF)
-    return head + struct.pack("!IIIIII", source, lost, sequence.highest, 0, 0, 0)
+    return head + struct.pack("!IIIIII", sequence.source or 0, lost, sequence.highest, 0, 0, 0)

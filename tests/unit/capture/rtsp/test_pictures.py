@@ -23,8 +23,12 @@ def packet(payload: bytes, timestamp: int = 0, marked: bool = False) -> RtpPacke
     return RtpPacket(96, marked, 0, timestamp, 1, payload)
 
 
+def feed(pictures: Pictures, each: RtpPacket, is_after_hole: bool = False) -> list[Picture]:
+    return list(pictures.feed(each.timestamp, each.is_marked, each.payload, is_after_hole))
+
+
 def put(pictures: Pictures, packets: Iterable[RtpPacket]) -> list[Picture]:
-    return [picture for each in packets for picture in pictures.feed(each, False)]
+    return [picture for each in packets for picture in feed(pictures, each)]
 
 
 def pieces(codec: VideoCodec, unit: bytes, size: int) -> list[bytes]:
@@ -113,10 +117,10 @@ def test_a_unit_that_lost_a_piece_is_dropped_whole() -> None:
     """The rest of its picture stays, and the damage is counted."""
     pictures = Pictures("h264")
     parts = pieces("h264", IDR * 9, 10)
-    assert list(pictures.feed(packet(SLICE, 5), False)) == []
-    assert list(pictures.feed(packet(parts[0], 5), False)) == []
-    assert list(pictures.feed(packet(parts[2], 5), True)) == []
-    assert list(pictures.feed(packet(parts[-1], 5, True), False)) == [Picture(CODE + SLICE, 5, False)]
+    assert (feed(pictures, packet(SLICE, 5), False)) == []
+    assert (feed(pictures, packet(parts[0], 5), False)) == []
+    assert (feed(pictures, packet(parts[2], 5), True)) == []
+    assert (feed(pictures, packet(parts[-1], 5, True), False)) == [Picture(CODE + SLICE, 5, False)]
     assert pictures.damaged == 1
 
 
@@ -139,7 +143,7 @@ def test_any_payloads(packets: list[tuple[bytes, int, bool, bool]]) -> None:
     for codec in codecs:
         pictures = Pictures(codec)
         for payload, timestamp, marked, hole in packets:
-            assert all(picture.payload for picture in pictures.feed(packet(payload, timestamp, marked), hole))
+            assert all(picture.payload for picture in feed(pictures, packet(payload, timestamp, marked), hole))
 
 
 def interleaved(codec: VideoCodec, units: list[bytes], size: int) -> bytes:
@@ -175,15 +179,15 @@ def test_the_lane_changes_nothing(
 
 def _run(codec: VideoCodec, stream: bytes, reads: list[int], has_lane: bool) -> tuple[list[Picture], int, str]:
     sequence, pictures, incoming = Sequence(waits=False), Pictures(codec), Incoming()
-    if has_lane:
-        incoming.lane = Lane(0, 96, sequence, pictures)
     found: list[Picture] = []
+    if has_lane:
+        incoming.lane = Lane(0, 96, sequence, pictures, found.append)
 
     def take(channel: int, payload: memoryview) -> None:
         packet = parse_rtp(payload) if channel == 0 else None
         if packet is not None and packet.payload_type == 96:
             for turn, hole in sequence.feed(packet):
-                found.extend(pictures.feed(turn, hole))
+                found.extend(feed(pictures, turn, hole))
 
     place = 0
     try:

@@ -148,6 +148,6 @@ def test_receiver_report() -> None:
     """32 bytes that name us, the source, the loss and the highest number."""
     sequence = Sequence(waits=False)
     order(sequence, [1, 4])
-    data = receiver_report(7, 42, sequence)
+    data = receiver_report(7, sequence)
     assert len(data) == 32
-    assert struct.unpack_from("!BBHIIII", data) == (0x81, 201, 7, 7, 42, 2, 4)
+    assert struct.unpack_from("!BBHIIII", data) == (0x81, 201, 7, 7, 1, 2, 4)
