@@ -1,25 +1,31 @@
-"""Puts Capture together: what start-up repairs, what every camera uses, and the tasks that run."""
+"""Puts the keeper together: what start-up repairs, the catalogue that it owns, the crews, and the tasks that run.
+
+The keeper is Capture's first process. It owns all that there is once: capture.db, the bus, the configuration. Recording
+is done by crews, in processes of their own (`build`), or in this one (`put_together`), for tests and shows.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.capture.camera_worker import CameraPlan, CameraWorker
+from components.capture.aftermath import settle_left
+from components.capture.camera_plan import WorkerStart
 from components.capture.cameras import Cameras
 from components.capture.core.room import Room
-from components.capture.footage import Footage
+from components.capture.crew import HireCrew
+from components.capture.crew_messages import Setup
+from components.capture.crew_process import CrewProcess
+from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
 from components.capture.packet_source import OpenSource
-from components.capture.picture_check import is_whole
-from components.capture.pump import Pump
-from components.capture.rtsp_source import open_rtsp
-from components.capture.scribe import Scribe
-from components.capture.stream_ledger import StreamLedger, WorkerStart
-from components.capture.workshop import RecorderLimits, Workshop
+from components.capture.remote_rows import answering
+from components.capture.stream_ledger import StreamLedger
+from components.capture.workshop import RecorderLimits
+from components.capture.zygote_link import ZYGOTE_COMMAND, Zygote
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
 from components.shared.runtime.applied import AppliedReporter
@@ -43,15 +49,42 @@ class Parts:
     catalogue: CaptureWriter
 
 
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What crews are hired with: all that the keeper owns and they use."""
+
+    context: Context
+    catalogue: CaptureWriter
+    volume: Volume
+    disk: GroupSync
+    hints: Hints
+
+
+@dataclass(frozen=True, slots=True)
+class Hiring:
+    """How crews come about, and what is to be done when there are none any more."""
+
+    hire: HireCrew
+    close: Callable[[], None]
+
+
 def build(context: Context) -> Sequence[Task]:
     """The component's tasks; Transient while its catalogue or disk cannot be used."""
-    return put_together(context, open_rtsp(context.clock)).tasks
+    return assemble(context, hire_processes).tasks
 
 
 def put_together(
     context: Context, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
 ) -> Parts:
-    """The same with another source of packets, another reserve of disk, other limits."""
+    """The same without any other process, and with another source, another reserve of disk, other limits."""
+    # Imported here, because only a process that records needs libav: the keeper would pay 20 MB for it.
+    from components.capture.crew_here import hire_here
+
+    return assemble(context, lambda supplies: hire_here(supplies, open_source, limits or RecorderLimits()), room)
+
+
+def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room | None = None) -> Parts:
+    """The tasks, with crews as they are hired."""
     clock, log, stop = context.clock, context.log, context.stop
     started_ns = clock.wall_ns()
     start = WorkerStart(started_ns, WallNs(started_ns - clock.monotonic_ns()))
@@ -65,24 +98,15 @@ def put_together(
     disk = GroupSync(volume.root, room or Room(), clock, log)
     disk.look()
     hints = Hints(context.bus, clock, log)
-    scribe = Scribe(clock)
-    pump = Pump(clock, scribe.wake)
-    workshop = Workshop(
-        *(context.data, open_source, is_whole, disk, context.status, clock, pump, scribe),
-        limits=limits or RecorderLimits(),
-    )
+    hired = hiring(Supplies(context, catalogue, volume, disk, hints))
 
     def make_ledger(camera: str) -> StreamLedger:
         return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
 
-    def make_worker(camera: str, plan: CameraPlan, first: WorkerStart | None) -> CameraWorker:
-        bound = log.bind(camera=camera)
-        footage = Footage(camera, STREAM, catalogue, volume, disk, hints, bound)
-        return CameraWorker(camera, plan, workshop, footage, make_ledger(camera), bound, first)
-
+    crews = Crews(hired.hire, lambda left: settle_left(left, catalogue, make_ledger, log), clock, log)
     applied = AppliedReporter(context.bus, context.name, clock)
     known = frozenset(row.camera for row in catalogue.streams())
-    cameras = Cameras(context.config, applied, make_worker, make_ledger, known, start, workshop, log)
+    cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
 
     def adopt() -> None:
         _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
@@ -93,17 +117,31 @@ def put_together(
         try:
             cameras.run(stop)
         finally:
+            hired.close()
             all_closed.set()
 
     tasks = (
         Task("cameras", record),
-        Task("pump", lambda: pump.run(all_closed)),
-        Task("scribe", lambda: scribe.run(all_closed)),
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),
     )
     return Parts(tasks, catalogue)
+
+
+def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND) -> Hiring:
+    """Crews in processes of their own, forked from a zygote that `command` starts."""
+    context = supplies.context
+    zygote = Zygote(context.log, command)
+    table = answering(supplies.catalogue, supplies.hints)
+
+    def hire(name: str) -> CrewProcess:
+        setup = Setup(name, context.data, supplies.volume, context.log.level)
+        return CrewProcess(
+            *(setup, zygote.fork(), table, zygote.reason, lambda: zygote.is_there, context.status, context.clock)
+        )
+
+    return Hiring(hire, zygote.close)
 
 
 def media_folder(data: Path) -> Path:

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from components.capture.camera_plan import CameraPlan, WorkerStart
 from components.capture.core.reconnect import Cause, StreamStatus
 from components.capture.footage import Footage
-from components.capture.packet_source import SourceFailed, SourceRefused, SourceRequest, Transport
+from components.capture.packet_source import SourceFailed, SourceRefused, SourceRequest
 from components.capture.recorder import Attempt
-from components.capture.stream_ledger import StreamLedger, WorkerStart
+from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import Workshop
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
@@ -43,17 +44,6 @@ class SinceRecording(Backoff):
         return self.failures() == 0
 
 
-@dataclass(frozen=True, slots=True)
-class CameraPlan:
-    """What of a camera's document matters here: a change of it begins the worker anew."""
-
-    url: str
-    secret: str | None
-    transport: Transport
-    wants_audio: bool
-    is_on: bool
-
-
 class CameraWorker:
     """One camera's worker; `run` is called once, the properties may be asked by other threads."""
 
@@ -77,6 +67,8 @@ class CameraWorker:
         self._status = StreamStatus("connecting" if plan.is_on else "off")
         self._attempt: Attempt | None = None
         self._ended_before_ns: int | None = None
+        self.has_begun = False
+        """Whether the stream's record has been begun: the time before is accounted for."""
 
     @property
     def status(self) -> StreamStatus:
@@ -96,6 +88,7 @@ class CameraWorker:
         began = retry("begin", self._begin, backoff, clock, stop, self._log, self._tell_board)
         if began is None:
             return
+        self.has_begun = True
         self._ledger.changed(self._status)
         if not self.plan.is_on:
             while not clock.wait(stop, WAIT_NS):

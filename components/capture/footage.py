@@ -16,10 +16,11 @@ from components.capture.audio_track import AudioTrack
 from components.capture.core.packets import TimedPacket, VideoParameters
 from components.capture.core.timeline import RunTimeline
 from components.capture.group_sync import GroupSync
-from components.capture.hints import Hints
+from components.capture.hints import GivesHints
 from components.capture.recorded_file import FileRefused, RecordedFile
 from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, media_span, seal_segment
-from components.shared.catalogue.capture import CaptureWriter, RunRow, SegmentRow, Volume, open_row
+from components.capture.stream_rows import StreamRows
+from components.shared.catalogue.capture import RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile import settle_stream
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
@@ -51,10 +52,10 @@ class Footage:
         self,
         camera: str,
         stream: StreamName,
-        catalogue: CaptureWriter,
+        catalogue: StreamRows,
         volume: Volume,
         disk: GroupSync,
-        hints: Hints,
+        hints: GivesHints,
         log: Log,
     ) -> None:
         self._camera = camera

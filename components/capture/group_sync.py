@@ -11,7 +11,7 @@ import os
 import threading
 from pathlib import Path
 
-from components.capture.core.room import Room
+from components.capture.core.room import FollowsRoom
 from components.capture.recorded_file import DiskFailed, RecordedFile, disk_work
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
@@ -24,7 +24,7 @@ TICK_NS = NS_PER_S
 class GroupSync:
     """The files of one volume that are being written, and whether it has room for more."""
 
-    def __init__(self, root: Path, room: Room, clock: Clock, log: Log) -> None:
+    def __init__(self, root: Path, room: FollowsRoom, clock: Clock, log: Log) -> None:
         self._root = root
         self._room = room
         self._clock = clock

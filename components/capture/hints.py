@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import Protocol
 
 from components.shared.errors import Transient
 from components.shared.runtime.bus import Bus
@@ -21,6 +22,13 @@ HINTS_MAX = 256
 
 LOOK_NS = 200 * NS_PER_MS
 """How soon the sender notices that it should stop: well within the time that the component has for that."""
+
+
+class GivesHints(Protocol):
+    """Who wants to tell something."""
+
+    def give(self, body: Body) -> None:
+        """Send it soon, or never; does not fail."""
 
 
 class Hints:

@@ -10,12 +10,13 @@ it can be; only `found`, which must precede footage, insists.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from components.capture.camera_plan import WorkerStart
 from components.capture.core.coverage import absence
 from components.capture.core.reconnect import StreamStatus
-from components.capture.hints import Hints
-from components.shared.catalogue.capture import CaptureWriter, GapCause, GapRow, StreamRow
+from components.capture.hints import GivesHints
+from components.capture.stream_rows import StreamRows
+from components.shared.catalogue.capture import GapCause, GapRow, StreamRow
 from components.shared.errors import Transient
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
@@ -30,19 +31,11 @@ _FAR_FUTURE_NS = 2**62
 """Gaps that last longer than this have no end."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStart:
-    """When this process began, and when the box booted, by the wall clock of then."""
-
-    started_ns: WallNs
-    booted_ns: WallNs
-
-
 class StreamLedger:
     """The rows of one stream; used by its worker's thread."""
 
     def __init__(
-        self, camera: str, stream: StreamName, catalogue: CaptureWriter, hints: Hints, clock: Clock, log: Log
+        self, camera: str, stream: StreamName, catalogue: StreamRows, hints: GivesHints, clock: Clock, log: Log
     ) -> None:
         self.camera = camera
         self.stream = stream
@@ -57,7 +50,7 @@ class StreamLedger:
         self._owed: list[Callable[[], object]] = []
         self._owes_status = False
 
-    def begin(self, start: WorkerStart | None, cause: GapCause) -> None:
+    def begin(self, start: WorkerStart | None, cause: GapCause, detail: str = "") -> None:
         """Begin to keep the record: nothing is recorded yet, for this cause.
 
         `start` is given once per process and stream: the time since the record ends is then a gap of its own, because
@@ -75,7 +68,7 @@ class StreamLedger:
             since_ns = self._enabled_ns
         elif known and start is not None:
             since_ns = start.started_ns
-        self.lost(since_ns, cause, "")
+        self.lost(since_ns, cause, detail)
         self.flush()
 
     def changed(self, status: StreamStatus) -> None:

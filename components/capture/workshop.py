@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from components.capture.core.frozen import WatchLimits
 from components.capture.core.reconnect import SCHEDULE_S
@@ -14,7 +15,6 @@ from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
 from components.capture.scribe import Scribe
 from components.shared.runtime.clock import Clock
-from components.shared.runtime.status import StatusBoard
 from components.shared.runtime.supervisor import Backoff
 from components.shared.wire.recording_config import RecordingSection
 from components.shared.wire.units import NS_PER_S
@@ -36,6 +36,16 @@ class RecorderLimits:
     backoff: Backoff = field(default_factory=lambda: Backoff(schedule_s=SCHEDULE_S))
 
 
+class Board(Protocol):
+    """Where recorders say how they are; see StatusBoard."""
+
+    def progressed(self) -> None:
+        """Work was done just now."""
+
+    def failed(self, text: str) -> None:
+        """Something went wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Workshop:
     """See the module. `data` is the data root, where secrets lie."""
@@ -44,7 +54,7 @@ class Workshop:
     open_source: OpenSource
     is_whole: IsWhole
     disk: GroupSync
-    board: StatusBoard
+    board: Board
     clock: Clock
     pump: Pump
     scribe: Scribe

@@ -8,9 +8,20 @@ at the limit does not stop and go every second.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 RESERVE_BYTES = 64 * 1024 * 1024
 """Room for the last fragments and trailers of 32 segments and for the catalogues' write-ahead logs."""
+
+
+class FollowsRoom(Protocol):
+    """Who says whether there is room: by what it has seen, or because it was told."""
+
+    reserve_bytes: int
+    has_room: bool
+
+    def seen(self, free_bytes: int) -> bool:
+        """Take note of the free space; whether the answer to `has_room` changed."""
 
 
 @dataclass(slots=True)

@@ -26,16 +26,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from components.shared.catalogue import segment_probe
-from components.shared.catalogue.capture import CaptureWriter, GarbageRow, SegmentRow, Volume, open_row
+from components.shared.catalogue.capture import CaptureWriter, GarbageRow, RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile_plan import Adopt, Neighbours, Quarantine, decide_open, decide_stray
 from components.shared.catalogue.segment_probe import Probed, make_whole
 from components.shared.catalogue.strays import Stray, is_there, move_aside, strays_of
 from components.shared.errors import Fatal, Rejected, Transient
 from components.shared.runtime.files import Step, disk_errors, no_step, sync_folder
 from components.shared.wire.object_keys import StreamName, parse_relative_path
+from components.shared.wire.segment_metadata import SegmentFacts
+from components.shared.wire.units import WallNs
 
 BESIDE = (".jpg", ".json")
 """What is made from a segment and named after it: of no use without it."""
@@ -86,8 +88,26 @@ def repair_rows(writer: CaptureWriter, step: Step = no_step, probe: Probe = segm
     return [repair for repair in repairs if repair is not None]
 
 
+class SettlesSegments(Protocol):
+    """What settling needs of a writer: see CaptureWriter."""
+
+    def open_segments(self) -> list[SegmentRow]: ...
+
+    def run(self, run: str) -> RunRow | None: ...
+
+    def beside(self, row: SegmentRow) -> tuple[WallNs | None, WallNs | None]: ...
+
+    def file_path(self, row: SegmentRow) -> Path: ...
+
+    def discard_segment(self, segment: str) -> None: ...
+
+    def adopt_segment(
+        self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]
+    ) -> int: ...
+
+
 def settle_stream(
-    writer: CaptureWriter,
+    writer: SettlesSegments,
     camera: str,
     stream: StreamName,
     step: Step = no_step,
@@ -163,7 +183,7 @@ def delete_garbage(writer: CaptureWriter, row: GarbageRow, step: Step = no_step)
     return Repair("deleted", row.path, row.reason)
 
 
-def _settle(writer: CaptureWriter, row: SegmentRow, step: Step, probe: Probe) -> Repair:
+def _settle(writer: SettlesSegments, row: SegmentRow, step: Step, probe: Probe) -> Repair:
     path = writer.file_path(row)
     run = writer.run(row.run)
     if run is None:
@@ -212,7 +232,7 @@ def _aside(root: Path, path: Path, stray: Stray, reason: str, step: Step) -> Rep
     return Repair("quarantined", stray.path, reason)
 
 
-def _adopt(writer: CaptureWriter, action: Adopt, path: Path, found: Probed | None, step: Step) -> Repair:
+def _adopt(writer: SettlesSegments, action: Adopt, path: Path, found: Probed | None, step: Step) -> Repair:
     if action.whole is None:
         assert found is not None, "only a file that was read is adopted"
         facts, part_sha256s = make_whole(path, found.scan, action.owner, step)
@@ -242,7 +262,7 @@ def _absence(writer: CaptureWriter, volume: Volume) -> str | None:
         return str(error)
 
 
-def _beside(writer: CaptureWriter, row: SegmentRow) -> Neighbours:
+def _beside(writer: SettlesSegments, row: SegmentRow) -> Neighbours:
     return Neighbours(*writer.beside(row))
 
 

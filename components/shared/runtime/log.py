@@ -45,6 +45,11 @@ class Log:
         self._level = level
         self._fields = dict(fields or {})
 
+    @property
+    def level(self) -> Level:
+        """The least level that is recorded."""
+        return self._level
+
     def bind(self, **fields: object) -> Log:
         """A log that adds these fields to every record."""
         return Log(self._sink, self._level, {**self._fields, **fields})

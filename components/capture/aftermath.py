@@ -1,0 +1,29 @@
+"""What the keeper does for a camera whose crew ended by itself, before anybody records it again.
+
+Its open segment keeps what its file holds, its run ends where its footage does, and from there on there is a gap whose
+cause is `component_down` and whose detail tells how the crew ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from components.capture.core.reconnect import StreamStatus
+from components.capture.crews import Left
+from components.capture.stream_ledger import StreamLedger
+from components.shared.catalogue.capture import CaptureWriter, GapCause
+from components.shared.catalogue.reconcile import settle_stream
+from components.shared.runtime.log import Log
+
+
+def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str], StreamLedger], log: Log) -> None:
+    """See the module; may be repeated. Transient when disk or catalogue do not take it."""
+    ledger = make_ledger(left.camera)
+    for repair in settle_stream(catalogue, left.camera, ledger.stream):
+        log.warning("segment_settled", camera=left.camera, what=repair.what, path=repair.where, detail=repair.detail)
+    for run in catalogue.unended_runs():
+        if (run.camera, run.stream) == (left.camera, ledger.stream):
+            catalogue.end_cut_off_run(run.run)
+    cause: GapCause = "component_down" if left.plan.is_on else "policy"
+    ledger.begin(left.start, cause, f"its recording process ended: {left.why}" if left.plan.is_on else "")
+    ledger.changed(StreamStatus("connecting", cause) if left.plan.is_on else StreamStatus("off"))

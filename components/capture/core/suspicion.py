@@ -1,0 +1,67 @@
+"""Which cameras are recorded alone because a process that recorded them crashed.
+
+Nobody can tell from outside which camera crashed a process that recorded several. After a first crash all of them are
+recorded as before, at once: crashes that never come again should cost nothing more. After a second within ten minutes
+each is recorded alone, so that the one to blame crashes alone, and the others are cleared by time. One that crashed
+alone stays alone for a day, and its pauses grow like those of any camera that cannot be recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from components.capture.core.reconnect import SCHEDULE_S
+from components.shared.wire.units import NS_PER_S
+
+SUSPECT_NS = 600 * NS_PER_S
+"""Two crashes within ten minutes are no coincidence; ten minutes without one clear a camera."""
+
+CULPRIT_NS = 86_400 * NS_PER_S
+"""A camera that crashed alone crashes again: a process for a day costs less than the footage of its neighbours."""
+
+CRASHES_MAX = 16
+"""More of them change nothing."""
+
+
+@dataclass(slots=True)
+class _Past:
+    crashed_ns: list[int] = field(default_factory=list)
+    alone_ns: int | None = None
+
+
+class Suspicion:
+    """Remembers crashes by camera; times are monotonic."""
+
+    def __init__(self) -> None:
+        self._past: dict[str, _Past] = {}
+
+    def crashed(self, cameras: Collection[str], now_ns: int) -> int:
+        """The process that recorded these crashed; how long to wait before they are recorded again."""
+        is_alone = len(cameras) == 1
+        crashes = 0
+        for camera in cameras:
+            past = self._past.setdefault(camera, _Past())
+            past.crashed_ns = [*past.crashed_ns[-CRASHES_MAX:], now_ns]
+            if is_alone:
+                past.alone_ns = now_ns
+            crashes = self._recent(past, now_ns)
+        if crashes < 2 or not is_alone:
+            return 0
+        return SCHEDULE_S[min(crashes - 2, len(SCHEDULE_S) - 1)] * NS_PER_S
+
+    def is_suspect(self, camera: str, now_ns: int) -> bool:
+        """Whether it is to be recorded alone."""
+        past = self._past.get(camera)
+        if past is None:
+            return False
+        if past.alone_ns is not None and now_ns - past.alone_ns < CULPRIT_NS:
+            return True
+        return self._recent(past, now_ns) >= 2
+
+    def forget(self, camera: str) -> None:
+        """It is no longer configured."""
+        self._past.pop(camera, None)
+
+    def _recent(self, past: _Past, now_ns: int) -> int:
+        return sum(now_ns - crashed_ns < SUSPECT_NS for crashed_ns in past.crashed_ns)
