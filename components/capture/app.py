@@ -17,7 +17,7 @@ from components.capture.cameras import Cameras
 from components.capture.core.room import Room
 from components.capture.crew import HireCrew
 from components.capture.crew_messages import Setup
-from components.capture.crew_process import CrewProcess
+from components.capture.crew_process import HUNG_NS, CrewProcess
 from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
@@ -129,7 +129,7 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
     return Parts(tasks, catalogue)
 
 
-def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND) -> Hiring:
+def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND, hung_ns: int = HUNG_NS) -> Hiring:
     """Crews in processes of their own, forked from a zygote that `command` starts."""
     context = supplies.context
     zygote = Zygote(context.log, command)
@@ -137,9 +137,7 @@ def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND) 
 
     def hire(name: str) -> CrewProcess:
         setup = Setup(name, context.data, supplies.volume, context.log.level)
-        return CrewProcess(
-            *(setup, zygote.fork(), table, zygote.reason, lambda: zygote.is_there, context.status, context.clock)
-        )
+        return CrewProcess(setup, zygote.fork(), table, zygote, context.status, context.clock, hung_ns)
 
     return Hiring(hire, zygote.close)
 

@@ -14,9 +14,10 @@ import select
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Protocol
 
 from components.capture.calls import Table, answer_calls
 from components.capture.camera_plan import CameraPlan, WorkerStart
@@ -45,6 +46,17 @@ class Forked:
     calls: socket.socket
 
 
+class KnowsEnds(Protocol):
+    """Who forked a crew."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it runs; all that it forked ends with it."""
+
+    def reason(self, pid: int) -> str | None:
+        """How a process has ended: in words, nothing if in good order. None when that is not known yet."""
+
+
 class CrewProcess:
     """See the protocol, Crew."""
 
@@ -53,19 +65,19 @@ class CrewProcess:
         setup: Setup,
         forked: Forked,
         table: Table,
-        reason: Callable[[int], str | None],
-        fork_is_there: Callable[[], bool],
+        zygote: KnowsEnds,
         board: Board,
         clock: Clock,
+        hung_ns: int = HUNG_NS,
     ) -> None:
-        """`reason` tells how the process with that id ended, when it is known; `table` is what the crew may call."""
+        """`table` is what the crew may call."""
         self.name = setup.name
         self._forked = forked
         self._table = table
-        self._reason = reason
-        self._fork_is_there = fork_is_there
+        self._zygote = zygote
         self._board = board
         self._clock = clock
+        self._hung_ns = hung_ns
         self._ordered = 0
         self._begun: dict[str, int] = {}
         self._cameras: dict[str, CameraReport] = {}
@@ -125,14 +137,14 @@ class CrewProcess:
             self._gone_ns = now_ns
         if self._answering.is_alive():
             return None
-        how = self._reason(self.pid)
+        how = self._zygote.reason(self.pid)
         if how is None and now_ns - self._gone_ns < REASON_NS:
             return None
         self._close()
         if self._is_stopping and how == "":
             return CrewEnd()
         fault = self._why_killed or how or "for a reason that is not known"
-        return CrewEnd(fault, is_blameless=not self._fork_is_there())
+        return CrewEnd(fault, is_blameless=not self._zygote.is_there)
 
     def _order(self, order: Order) -> int:
         """Its number. An order that is not taken is one to a process that hangs or is gone: its end tells."""
@@ -165,11 +177,11 @@ class CrewProcess:
                     del self._begun[camera], self._cameras[camera]
 
     def _check_hung(self, now_ns: int) -> None:
-        if now_ns - self._looked_ns >= HUNG_NS // 2:
+        if now_ns - self._looked_ns >= self._hung_ns // 2:
             self._heard_ns = now_ns  # this process itself, or the machine, stood still
         self._looked_ns = now_ns
-        if now_ns - self._heard_ns >= HUNG_NS and not self._why_killed:
-            self._why_killed = f"killed: it did not answer for {HUNG_NS // NS_PER_S} s"
+        if now_ns - self._heard_ns >= self._hung_ns and not self._why_killed:
+            self._why_killed = f"killed: it did not answer for {self._hung_ns // NS_PER_S} s"
             self.kill()
 
     def _answer(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from components.capture.camera_plan import CameraPlan, WorkerStart
 from components.capture.core.placing import CAMERAS_PER_CREW, choose_crew
-from components.capture.core.suspicion import Suspicion
+from components.capture.core.suspicion import Standing, Suspicion
 from components.capture.crew import CameraReport, Crew, CrewEnd, HireCrew
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.clock import Clock
@@ -191,11 +191,11 @@ class Crews:
     def _place(self, camera: str, held: _Held) -> None:
         now_ns = self._clock.monotonic_ns()
 
-        def is_suspect(other: str) -> bool:
-            return self._suspicion.is_suspect(other, now_ns)
+        def standing(other: str) -> Standing:
+            return self._suspicion.standing(other, now_ns)
 
         sizes = {name: cameras for name, cameras in self.sizes.items() if cameras}
-        name = choose_crew(camera, sizes, is_suspect, self._size_max)
+        name = choose_crew(camera, sizes, standing, self._size_max)
         crew = self._crews[name] if name is not None else self._new_crew(now_ns)
         if crew is not None:
             crew.begin(camera, held.plan, held.start)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.capture.app import Parts, put_together
+from components.capture.app import Parts, assemble, hire_processes, put_together
 from components.capture.core.coverage import Coverage, cover
 from components.capture.core.room import Room
+from components.capture.crew_process import HUNG_NS
 from components.capture.packet_source import OpenSource
 from components.capture.workshop import RecorderLimits
+from components.capture.zygote_link import ZYGOTE_COMMAND
 from components.shared.catalogue.capture import CaptureReader, GapRow, RunRow, SegmentRow, StreamRow
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.component import Context, Task
@@ -43,6 +45,8 @@ class CaptureBox:
         self._segment_s = segment_s
         self._version = 0
         self._cameras: set[str] = set()
+        self.urls: dict[str, str] = {}
+        """The address of each camera that was set."""
         self._reader: CaptureReader | None = None
         self._read_inode = 0
 
@@ -54,6 +58,7 @@ class CaptureBox:
         if "transport" in fields:
             source["transport"] = fields.pop("transport")
         document: dict[str, object] = {"schema": 1, "name": camera, "source": source, **fields}
+        self.urls[camera] = url
         self._version += 1
         write_document(self.data, camera_shadow(camera), document, self._version, self.clock)
         self._cameras.add(camera)
@@ -85,6 +90,21 @@ class CaptureBox:
         self, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
     ) -> Iterator[RunningCapture]:
         """Capture while the context lasts; stopped in good order at its end, unless a task fails, which is raised."""
+        with self._running(lambda context: put_together(context, open_source, room, limits)) as running:
+            yield running
+
+    @contextmanager
+    def running_crews(
+        self, command: Sequence[str] = ZYGOTE_COMMAND, hung_ns: int = HUNG_NS
+    ) -> Iterator[RunningCapture]:
+        """The same with crews in processes of their own, forked from a zygote that `command` starts."""
+        with self._running(
+            lambda context: assemble(context, lambda supplies: hire_processes(supplies, command, hung_ns))
+        ) as running:
+            yield running
+
+    @contextmanager
+    def _running(self, make: Callable[[Context], Parts]) -> Iterator[RunningCapture]:
         stop = threading.Event()
         context = Context(
             name=CAPTURE,
@@ -99,7 +119,7 @@ class CaptureBox:
             config=ConfigWatcher(self.data, self.clock),
             settings={},
         )
-        running = RunningCapture(put_together(context, open_source, room, limits), stop, self.clock)
+        running = RunningCapture(make(context), stop, self.clock)
         try:
             yield running
         finally:

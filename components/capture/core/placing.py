@@ -8,22 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
+from components.capture.core.suspicion import Standing
+
 CAMERAS_PER_CREW = 8
 """See docs/decisions/0008: a crew costs a few megabytes, a crash costs its cameras a second."""
 
 
 def choose_crew(
-    camera: str, crews: Mapping[str, Collection[str]], is_suspect: Callable[[str], bool], size_max: int
+    camera: str, crews: Mapping[str, Collection[str]], standing: Callable[[str], Standing], size_max: int
 ) -> str | None:
-    """The fullest crew that has room, by name; None when the camera needs a new one.
+    """The fullest crew that has room for the camera, by name; None when it needs a new one.
 
-    `crews` are the cameras of each. Suspects are recorded alone.
+    `crews` are the cameras of each. A camera shares with those of its own standing, a suspect with nobody.
     """
-    if is_suspect(camera):
+    mine = standing(camera)
+    if mine == "suspect":
         return None
     open_crews = [
         name
         for name, cameras in crews.items()
-        if len(cameras) < size_max and not any(is_suspect(other) for other in cameras)
+        if len(cameras) < size_max and all(standing(other) == mine for other in cameras)
     ]
     return max(open_crews, key=lambda name: len(crews[name]), default=None)

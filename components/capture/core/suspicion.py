@@ -1,15 +1,17 @@
-"""Which cameras are recorded alone because a process that recorded them crashed.
+"""What cameras may share a process after one that recorded them crashed.
 
 Nobody can tell from outside which camera crashed a process that recorded several. After a first crash all of them are
-recorded as before, at once: crashes that never come again should cost nothing more. After a second within ten minutes
-each is recorded alone, so that the one to blame crashes alone, and the others are cleared by time. One that crashed
-alone stays alone for a day, and its pauses grow like those of any camera that cannot be recorded.
+recorded as before, at once: crashes that never come again should cost nothing more. But they are doubtful, and share
+with nobody else. After a second crash within ten minutes each is a suspect and recorded alone, so that the one to
+blame crashes alone; the others are cleared by time. One that crashed alone stays alone for a day, and its pauses grow
+like those of any camera that cannot be recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Literal
 
 from components.capture.core.reconnect import SCHEDULE_S
 from components.shared.wire.units import NS_PER_S
@@ -19,6 +21,8 @@ SUSPECT_NS = 600 * NS_PER_S
 
 CULPRIT_NS = 86_400 * NS_PER_S
 """A camera that crashed alone crashes again: a process for a day costs less than the footage of its neighbours."""
+
+Standing = Literal["clear", "doubtful", "suspect"]
 
 CRASHES_MAX = 16
 """More of them change nothing."""
@@ -50,14 +54,15 @@ class Suspicion:
             return 0
         return SCHEDULE_S[min(crashes - 2, len(SCHEDULE_S) - 1)] * NS_PER_S
 
-    def is_suspect(self, camera: str, now_ns: int) -> bool:
-        """Whether it is to be recorded alone."""
+    def standing(self, camera: str, now_ns: int) -> Standing:
+        """A camera shares a process with others of the same standing, a suspect with nobody."""
         past = self._past.get(camera)
         if past is None:
-            return False
+            return "clear"
         if past.alone_ns is not None and now_ns - past.alone_ns < CULPRIT_NS:
-            return True
-        return self._recent(past, now_ns) >= 2
+            return "suspect"
+        crashes = self._recent(past, now_ns)
+        return "suspect" if crashes >= 2 else "doubtful" if crashes else "clear"
 
     def forget(self, camera: str) -> None:
         """It is no longer configured."""

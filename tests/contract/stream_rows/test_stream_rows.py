@@ -1,0 +1,106 @@
+"""What recording asks of the catalogue gets the same answers, whoever is asked: all methods, all kinds of error."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from components.capture.remote_rows import ROWS_CALLS
+from components.capture.stream_rows import StreamRows
+from components.shared.catalogue.capture import GapRow, SegmentRow, StreamRow, open_row
+from components.shared.errors import Fatal, Rejected, Transient
+from components.shared.wire.units import WallNs
+from tests.contract.stream_rows.conftest import Subject
+from tests.fakes.archive import at
+from tests.fakes.golden_catalogue import RUNS, SEGMENTS
+
+RUN = RUNS[0]
+CLOSED = SEGMENTS[0]
+
+
+def opened(subject: Subject) -> SegmentRow:
+    """A run, and its first segment, open."""
+    subject.rows.begin_run(RUN)
+    row = open_row(CLOSED.camera, CLOSED.stream, CLOSED.start_ns, CLOSED.run, CLOSED.volume)
+    subject.rows.open_segment(row)
+    return row
+
+
+def test_every_method_can_be_called() -> None:
+    """The table of calls is the protocol's methods, no more and no fewer."""
+    methods = {name for name, _ in inspect.getmembers(StreamRows, inspect.isfunction) if not name.startswith("_")}
+    assert set(ROWS_CALLS) == methods
+
+
+def test_a_segment_from_open_to_closed(subject: Subject) -> None:
+    """What is written is there at once, for whoever reads the catalogue, and is read back the same."""
+    row = opened(subject)
+    assert subject.catalogue.open_segments() == subject.rows.open_segments() == [row]
+    assert CLOSED.facts is not None
+    number = subject.rows.close_segment(row.segment, CLOSED.facts, CLOSED.part_sha256s)
+    assert number == 1
+    assert subject.rows.segment(row.segment) == subject.catalogue.segment(row.segment)
+    assert subject.catalogue.segments()[0].facts == CLOSED.facts
+    assert subject.rows.record_end_ns(row.camera, row.stream) == CLOSED.facts.end_ns
+    assert subject.rows.beside(row) == subject.catalogue.beside(row)
+    assert subject.rows.file_path(row) == subject.catalogue.file_path(row)
+    assert isinstance(subject.rows.file_path(row), Path)
+
+
+def test_a_run_is_counted_and_ended(subject: Subject) -> None:
+    """Runs keep what they are told."""
+    subject.rows.begin_run(RUN)
+    subject.rows.update_run(RUN.run, 7, 5)
+    subject.rows.end_run(RUN.run, WallNs(RUN.started_ns + 1), "stopped")
+    found = subject.rows.run(RUN.run)
+    assert found is not None
+    assert found == subject.catalogue.run(RUN.run)
+    assert (found.frames_received, found.frames_recorded) == (7, 5)
+
+
+def test_open_segments_are_settled(subject: Subject) -> None:
+    """An open segment may be adopted or discarded."""
+    row = opened(subject)
+    assert CLOSED.facts is not None
+    subject.rows.adopt_segment(row, RUN, CLOSED.facts, CLOSED.part_sha256s)
+    adopted = subject.catalogue.segment(row.segment)
+    assert adopted is not None
+    assert adopted.adopted
+    later = open_row("cam-1", "main", CLOSED.facts.end_ns, RUN.run, "main")
+    subject.rows.open_segment(later)
+    subject.rows.discard_segment(later.segment)
+    assert subject.rows.segment(later.segment) is None
+
+
+def test_gaps_and_streams(subject: Subject) -> None:
+    """A stream's state and gaps are what was written."""
+    stream = StreamRow("cam-1", "main", "offline", "unreachable", at(0), 11, at(0))
+    subject.rows.set_stream(stream)
+    assert subject.rows.streams() == subject.catalogue.streams() == [stream]
+    subject.rows.add_gap(GapRow("cam-1", "main", at(0), at(5), "starting"))
+    subject.rows.begin_gap("cam-1", "main", at(5), "unreachable", "no route to host")
+    assert subject.rows.end_gap("cam-1", "main", at(9)) is True
+    assert subject.rows.end_gap("cam-1", "main", at(9)) is False
+    assert [gap.cause for gap in subject.rows.gaps("cam-1", since_ns=at(1), stream="main")] == [
+        "starting",
+        "unreachable",
+    ]
+    assert subject.rows.gaps("cam-1", until_ns=at(1)) == subject.catalogue.gaps("cam-1", until_ns=at(1))
+    subject.rows.remove_stream("cam-1", "main")
+    assert subject.catalogue.streams() == []
+
+
+def test_errors_keep_their_kind_and_text(subject: Subject) -> None:
+    """Transient, Rejected and Fatal arrive as what they are, and the next call is answered as ever."""
+    row = opened(subject)
+    with pytest.raises(Fatal, match="is not in the catalogue: it cannot end"):
+        subject.rows.end_run("run-none", at(1), "stopped")
+    with pytest.raises(Rejected, match="camera id"):
+        subject.rows.begin_gap("No Good", "main", at(1), "unreachable")
+    subject.rows.discard_segment(row.segment)
+    subject.rows.add_gap(GapRow("cam-1", "main", row.start_ns, WallNs(row.start_ns + 10), "starting"))
+    with pytest.raises(Transient, match="a clock stepped back"):
+        subject.rows.open_segment(row)
+    assert subject.rows.open_segments() == []
