@@ -125,8 +125,11 @@ class CrewProcess:
             signal.pidfd_send_signal(self._forked.pidfd, signal.SIGKILL)
 
     def look(self) -> CrewEnd | None:
-        """See Crew. Raises what the catalogue failed with when it was called: that is not this crew's matter alone."""
-        if self._failure is not None:
+        """See Crew. Raises what the catalogue failed with when it was called: that is not this crew's matter alone.
+
+        Not while it stops, so that the others may still close what they have.
+        """
+        if self._failure is not None and not self._is_stopping:
             raise self._failure
         now_ns = self._clock.monotonic_ns()
         self._hear(now_ns)

@@ -1,8 +1,8 @@
 """Makes what is recorded on a volume survive a power cut: all open segments, together, every second.
 
-One thread per volume, so that a spinning disk is asked once a second for all cameras and no camera's thread waits for
-it. A power cut loses what came since the last tick, and what the disk itself had not written yet. The same thread
-watches the volume's free space.
+One thread per crew, so that a spinning disk is asked once a second for all of its cameras and no camera's thread waits
+for it. A power cut loses what came since the last tick, and what the disk itself had not written yet. The keeper's
+thread watches the volume's free space.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from components.capture.crew_inside import CrewSources, run_crew
 from components.capture.picture_check import is_whole
@@ -30,6 +32,9 @@ from components.shared.runtime.clock import SystemClock
 
 STACK_BYTES = 512 * 1024
 """Per thread; libav's deepest call of ours, decoding a keyframe, takes less than a quarter of it."""
+
+OOM_SCORE = "200"
+"""When memory runs out, the kernel should end a crew, which costs a second, and not the keeper."""
 
 _FORK = b"fork"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -106,6 +111,8 @@ class _Zygote:
 
     def _become_crew(self, parent: int, descriptors: Sequence[int]) -> None:
         _end_with(parent)
+        with suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
         self._link.close()
         for pidfd in self._crews:
             os.close(pidfd)

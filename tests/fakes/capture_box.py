@@ -95,11 +95,11 @@ class CaptureBox:
 
     @contextmanager
     def running_crews(
-        self, command: Sequence[str] = ZYGOTE_COMMAND, hung_ns: int = HUNG_NS
+        self, command: Sequence[str] = ZYGOTE_COMMAND, hung_ns: int = HUNG_NS, room: Room | None = None
     ) -> Iterator[RunningCapture]:
         """The same with crews in processes of their own, forked from a zygote that `command` starts."""
         with self._running(
-            lambda context: assemble(context, lambda supplies: hire_processes(supplies, command, hung_ns))
+            lambda context: assemble(context, lambda supplies: hire_processes(supplies, command, hung_ns), room)
         ) as running:
             yield running
 

@@ -1,6 +1,7 @@
 """A zygote whose crews read cameras by libav, and crash inside, as libav would, where a file says so.
 
-The file holds a line per camera: its name, a space, and `open` or `picture`, which is when its process crashes.
+The file holds a line per camera: its name, a space, and `open` or `picture`, which is when its process crashes, or
+`error`, when its source raises what only a fault in the program raises.
 """
 
 import ctypes
@@ -39,6 +40,8 @@ class CrashingSource:
         """See PacketSource."""
         for packet in self._inner.packets():
             crash_if(self._camera, "picture", self._faults)
+            if is_said(self._camera, "error", self._faults):
+                raise LookupError("this is no error of ours")
             yield packet
 
     def close(self) -> None:
@@ -48,8 +51,13 @@ class CrashingSource:
 
 def crash_if(camera: str, moment: str, faults: Path) -> None:
     """Crash when the file says that this camera crashes then."""
-    if f"{camera} {moment}" in faults.read_text().splitlines():
+    if is_said(camera, moment, faults):
         ctypes.string_at(0)
+
+
+def is_said(camera: str, fault: str, faults: Path) -> bool:
+    """Whether the file says so."""
+    return f"{camera} {fault}" in faults.read_text().splitlines()
 
 
 def crashing(open_inner: OpenSource, faults: Path) -> OpenSource:

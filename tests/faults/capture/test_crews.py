@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from components.capture.core.room import Room
 from components.shared.catalogue.check import check
 from components.shared.errors import Transient
 from components.shared.runtime.clock import SystemClock
@@ -138,6 +139,29 @@ def test_a_camera_that_crashes_its_crew(box: CaptureBox, faults: Path, command: 
     assert all(record.fields["cameras"] == [bad] for record in ends[2:])
     assert "its recording process ended: signal 11 (SIGSEGV)" in {gap.detail for gap in box.gaps(bad)}
     assert_whole(box)
+
+
+def test_a_fault_in_the_program(box: CaptureBox, faults: Path, command: list[str]) -> None:
+    """What only a wrong program raises ends one crew, not the component."""
+    with box.running_crews(command):
+        wait_recording(box)
+        before = runs_of(box)
+        faults.write_text("cam-2 error\n")
+        box.wait_for("its crew ends", lambda: box.log.named("crew_ended"))
+        faults.write_text("")
+        box.wait_for("a run more of each", lambda: all(runs_of(box)[name] > before[name] for name in NAMES))
+    assert {record.fields["how"] for record in box.log.named("crew_ended")} == {"exit code 1"}
+    assert_whole(box)
+
+
+def test_a_full_disk_is_told_to_crews(box: CaptureBox) -> None:
+    """The keeper looks at the disk; its crews record nothing while there is no room, and say so."""
+    free = os.statvfs(box.data)
+    with box.running_crews(room=Room(free.f_bavail * free.f_frsize * 2)):
+        for name in NAMES:
+            box.wait_for_state(name, "connecting", "disk")
+    assert not box.segments("cam-1")
+    assert "the disk is full" in {gap.cause: gap.detail for gap in box.gaps("cam-1")}["disk"]
 
 
 def alone(box: CaptureBox, camera: str) -> bool:
