@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from components.capture.core.reconnect import StreamStatus
+from components.capture.core.reconnect import OFFLINE_FAILURES, State, StreamStatus
 from components.capture.crews import Left
 from components.capture.stream_ledger import StreamLedger
 from components.shared.catalogue.capture import CaptureWriter, GapCause
 from components.shared.catalogue.reconcile import settle_stream
 from components.shared.runtime.log import Log
+
+CAUSE: GapCause = "component_down"
 
 
 def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str], StreamLedger], log: Log) -> None:
@@ -24,6 +26,11 @@ def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str
     for run in catalogue.unended_runs():
         if (run.camera, run.stream) == (left.camera, ledger.stream):
             catalogue.end_cut_off_run(run.run)
-    cause: GapCause = "component_down" if left.plan.is_on else "policy"
-    ledger.begin(left.start, cause, f"its recording process ended: {left.why}" if left.plan.is_on else "")
-    ledger.changed(StreamStatus("connecting", cause) if left.plan.is_on else StreamStatus("off"))
+    if not left.plan.is_on:
+        ledger.begin(left.start, "policy")
+        ledger.changed(StreamStatus("off"))
+        return
+    ledger.begin(left.start, CAUSE, f"its recording process ended: {left.why}")
+    # Its own attempts would make it offline after as many failures; these count alike.
+    state: State = "offline" if left.crashes >= OFFLINE_FAILURES else "connecting"
+    ledger.changed(StreamStatus(state, CAUSE, left.crashes))

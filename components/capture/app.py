@@ -103,7 +103,7 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
     def make_ledger(camera: str) -> StreamLedger:
         return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
 
-    crews = Crews(hired.hire, lambda left: settle_left(left, catalogue, make_ledger, log), clock, log)
+    crews = Crews(hired.hire, lambda left: settle_left(left, catalogue, make_ledger, log), context.status, clock, log)
     applied = AppliedReporter(context.bus, context.name, clock)
     known = frozenset(row.camera for row in catalogue.streams())
     cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)

@@ -17,6 +17,7 @@ from components.capture.camera_plan import CameraPlan, WorkerStart
 from components.capture.core.placing import CAMERAS_PER_CREW, choose_crew
 from components.capture.core.suspicion import Standing, Suspicion
 from components.capture.crew import CameraReport, Crew, CrewEnd, HireCrew
+from components.capture.workshop import Board
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
@@ -31,12 +32,16 @@ END_LOOK_NS = 10 * NS_PER_MS
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A camera whose crew ended by itself: what is to be done before it is recorded again."""
+    """A camera whose crew ended by itself: what is to be settled before it is recorded again.
+
+    `crashes` are those of the last ten minutes, this one included.
+    """
 
     camera: str
     plan: CameraPlan
     start: WorkerStart | None
     why: str
+    crashes: int
 
 
 Settle = Callable[[Left], None]
@@ -60,10 +65,17 @@ class Crews:
     """See the module; used by one thread."""
 
     def __init__(
-        self, hire: HireCrew, settle: Settle, clock: Clock, log: Log, size_max: int = CAMERAS_PER_CREW
+        self,
+        hire: HireCrew,
+        settle: Settle,
+        board: Board,
+        clock: Clock,
+        log: Log,
+        size_max: int = CAMERAS_PER_CREW,
     ) -> None:
         self._hire = hire
         self._settle = settle
+        self._board = board
         self._clock = clock
         self._log = log
         self._size_max = size_max
@@ -164,12 +176,14 @@ class Crews:
             pause_ns = self._suspicion.crashed(mine, now_ns) if mine and not end.is_blameless else 0
             for camera, held in mine.items():
                 held.crew = None
-                held.left = Left(camera, held.plan, held.start, end.fault)
+                held.left = Left(camera, held.plan, held.start, end.fault, self._suspicion.crashes(camera, now_ns))
                 held.due_ns = now_ns + pause_ns
 
     def _tell(self, crew: Crew, end: CrewEnd) -> None:
         if end.fault:
-            self._log.error("crew_ended", crew=crew.name, how=end.fault, cameras=sorted(crew.cameras))
+            cameras = sorted(crew.cameras)
+            self._log.error("crew_ended", crew=crew.name, how=end.fault, cameras=cameras)
+            self._board.failed(f"the process that recorded {', '.join(cameras)} ended: {end.fault}")
 
     def _is_settled(self, camera: str, held: _Held) -> bool:
         """Whether nothing is left of a crew that ended by itself; settles it if it is time."""

@@ -41,7 +41,7 @@ class Suspicion:
         self._past: dict[str, _Past] = {}
 
     def crashed(self, cameras: Collection[str], now_ns: int) -> int:
-        """The process that recorded these crashed; how long to wait before they are recorded again."""
+        """The process that recorded these crashed, one at least; how long to wait before they are recorded again."""
         is_alone = len(cameras) == 1
         crashes = 0
         for camera in cameras:
@@ -63,6 +63,11 @@ class Suspicion:
             return "suspect"
         crashes = self._recent(past, now_ns)
         return "suspect" if crashes >= 2 else "doubtful" if crashes else "clear"
+
+    def crashes(self, camera: str, now_ns: int) -> int:
+        """How often a process that recorded it crashed within the last ten minutes."""
+        past = self._past.get(camera)
+        return 0 if past is None else self._recent(past, now_ns)
 
     def forget(self, camera: str) -> None:
         """It is no longer configured."""

@@ -9,6 +9,7 @@ from components.capture.core.reconnect import StreamStatus
 from components.capture.crew import CameraReport, Crew, CrewEnd
 from components.capture.crews import RETRY_NS, Crews, Left
 from components.shared.errors import Transient
+from components.shared.runtime.status import StatusBoard
 from components.shared.wire.units import NS_PER_S, WallNs
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
@@ -63,11 +64,12 @@ class Keeper:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.log = RecordingLog()
+        self.board = StatusBoard(self.clock)
         self.hired: list[FakeCrew] = []
         self.settled: list[Left] = []
         self.no_settling = False
         self.no_hiring = False
-        self.crews = Crews(self._hire, self._settle, self.clock, self.log, SIZE_MAX)
+        self.crews = Crews(self._hire, self._settle, self.board, self.clock, self.log, SIZE_MAX)
 
     def _hire(self, name: str) -> Crew:
         if self.no_hiring:
@@ -150,7 +152,15 @@ def test_after_a_second_crash_each_is_alone(keeper: Keeper) -> None:
     keeper.clock.advance(1)
     keeper.crews.look()
     assert keeper.who() == [["a"], ["b"]]
-    assert [left.camera for left in keeper.settled] == ["a", "b", "a", "b", "a"]
+    assert [(left.camera, left.crashes) for left in keeper.settled] == [
+        ("a", 1),
+        ("b", 1),
+        ("a", 2),
+        ("b", 2),
+        ("a", 3),
+    ]
+    error = keeper.board.report("Capture", "0").last_error
+    assert error == "the process that recorded a ended: signal 11 (SIGSEGV)"
 
 
 def test_an_end_that_no_camera_is_to_blame_for(keeper: Keeper) -> None:

@@ -69,7 +69,7 @@ def test_a_camera_that_is_gone_is_forgotten() -> None:
     suspicion = Suspicion()
     suspicion.crashed(("cam-1",), 0)
     suspicion.forget("cam-1")
-    assert suspicion.standing("cam-1", 1) == "clear"
+    assert (suspicion.standing("cam-1", 1), suspicion.crashes("cam-1", 1)) == ("clear", 0)
 
 
 @pytest.mark.parametrize(
