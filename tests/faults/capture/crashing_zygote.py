@@ -1,4 +1,4 @@
-"""A zygote whose crews read cameras by libav, and crash inside, as libav would, where a file says so.
+"""A zygote whose crews crash while they read cameras, as libav might, where a file says so.
 
 The file holds a line per camera: its name, a space, and `open` or `picture`, which is when its process crashes, or
 `error`, when its source raises what only a fault in the program raises.
@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from components.capture.core.packets import EncodedPacket, StreamParameters  # noqa: E402 - the path must be set before
 from components.capture.crew_inside import CrewSources  # noqa: E402
 from components.capture.packet_source import OpenSource, PacketSource, SourceRequest  # noqa: E402
-from components.capture.zygote import libav_sources, main  # noqa: E402
+from components.capture.zygote import main, rtsp_sources  # noqa: E402
 
 
 class CrashingSource:
@@ -43,6 +43,10 @@ class CrashingSource:
             if is_said(self._camera, "error", self._faults):
                 raise LookupError("this is no error of ours")
             yield packet
+
+    def interrupt(self) -> None:
+        """See PacketSource."""
+        self._inner.interrupt()
 
     def close(self) -> None:
         """See PacketSource."""
@@ -72,7 +76,7 @@ def crashing(open_inner: OpenSource, faults: Path) -> OpenSource:
 
 def sources(faults: Path) -> CrewSources:
     """Those of the product, and their faults."""
-    real = libav_sources()
+    real = rtsp_sources()
     return CrewSources(crashing(real.open_source, faults), real.is_whole)
 
 
