@@ -16,9 +16,10 @@ def hire_here(supplies: Supplies, open_source: OpenSource, limits: RecorderLimit
     context = supplies.context
 
     def hire(name: str) -> CameraThreads:
-        clock = context.clock
+        scribe = Scribe(context.clock)
+        pump = Pump(context.clock, scribe.wake)
         workshop = Workshop(
-            *(context.data, open_source, is_whole, supplies.disk, context.status, clock, Pump(clock), Scribe(clock)),
+            *(context.data, open_source, is_whole, supplies.disk, context.status, context.clock, pump, scribe),
             limits=limits,
         )
         make_worker = workers_of(workshop, supplies.catalogue, supplies.volume, supplies.hints, context.log)

@@ -135,8 +135,10 @@ class _Crew:
         caller = Caller(calls)
         disk = GroupSync(setup.volume.root, self._room, clock, log)
         threading.Thread(target=disk.run, args=(threading.Event(),), name="sync", daemon=True).start()
+        scribe = Scribe(clock)
+        pump = Pump(clock, scribe.wake)
         workshop = Workshop(
-            *(setup.data, sources.open_source, sources.is_whole, disk, self._board, clock, Pump(clock), Scribe(clock)),
+            *(setup.data, sources.open_source, sources.is_whole, disk, self._board, clock, pump, scribe),
             limits=sources.limits,
         )
         make_worker = workers_of(workshop, RemoteRows(caller), setup.volume, RemoteHints(caller), log)
