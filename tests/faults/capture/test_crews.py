@@ -245,12 +245,15 @@ def keeper(data: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def test_crews_end_with_the_keeper(box: CaptureBox, tmp_path: Path) -> None:
-    """When the keeper is killed, nothing of it runs on: the next one has the cameras and files to itself."""
+@pytest.mark.parametrize("are_stopped", [False, True])
+def test_crews_end_with_the_keeper(box: CaptureBox, tmp_path: Path, are_stopped: bool) -> None:
+    """When the keeper is killed, nothing of it runs on, not even what hangs: the next one has all to itself."""
     with keeper(box.data, tmp_path / "log") as process:
         box.wait_for("recording", lambda: len(open_segments(box)) == len(NAMES))
         below = psutil.Process(process.pid).children(recursive=True)
         assert len(below) == 2
+        for child in below if are_stopped else ():
+            child.suspend()
         process.kill()
         process.wait()
         eventually(lambda: not any(is_alive(child) for child in below), 1.0, "all are gone")
