@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from components.shared.catalogue import capture_rows as rows
+from components.shared.catalogue import roll_ups
 from components.shared.catalogue.analysis import analysed_sequence
 from components.shared.catalogue.capture_reader import RECORD_END, SELECT_SEGMENT, CaptureReader, Filed
 from components.shared.catalogue.capture_rows import (
@@ -231,6 +232,20 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(f"drop garbage {segment}") as do:
             do("DELETE FROM garbage WHERE segment = ?", segment)
 
+    def recount_roll_ups(self, proceed: Callable[[], bool] = lambda: True) -> None:
+        """Counts all roll-ups anew, a week of a stream at a time; `proceed` is asked between them, False breaks off.
+
+        May go on beside recording. From its end on none are due.
+        """
+        for camera, stream in self.recorded_streams():
+            for span in roll_ups.recount_spans(self._database.read, camera, stream):
+                if not proceed():
+                    return
+                with self._database.transaction(f"camera {camera}, count the roll-ups") as do:
+                    roll_ups.recount(do, camera, stream, span)
+        with self._database.transaction("note the roll-ups") as do:
+            do("UPDATE counter SET value = 0 WHERE name = 'roll_ups_due'")
+
     def set_full_scan_due(self, due: bool) -> None:
         """Whether the next start-up has to look through all files."""
         with self._database.transaction("note the scan") as do:
@@ -279,11 +294,11 @@ def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: S
     _check_known(do, row)
     sequence = _next_sequence(do)
     do(
-        f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({_marks(23)})",
+        f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({_marks(25)})",
         *(row.segment, row.camera, row.stream, row.run, row.volume, row.path, "closed", row.start_ns),
         *(facts.end_ns, sequence),
         *rows.facts_values(facts, part_sha256s),
-        1,
+        *(1, 0, 0),
     )
     return sequence
 

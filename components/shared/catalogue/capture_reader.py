@@ -8,6 +8,7 @@ nothing of how rows come about; see `capture`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,9 +25,10 @@ from components.shared.catalogue.capture_rows import (
 )
 from components.shared.catalogue.capture_schema import CAPTURE
 from components.shared.catalogue.database import READ_ROWS_MAX, Database, Row, Value, open_for_reading, pages
+from components.shared.catalogue.roll_ups import Covered, roll_ups_of
 from components.shared.errors import Fatal
 from components.shared.wire.object_keys import StreamName
-from components.shared.wire.units import WallNs
+from components.shared.wire.units import Span, WallNs
 
 STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
@@ -85,8 +87,9 @@ class CaptureReader:
 
     def volumes(self) -> list[Volume]:
         """All volumes, by id."""
-        found = self._database.read("SELECT volume, root FROM volume ORDER BY volume LIMIT ?", READ_ROWS_MAX)
-        return [Volume(volume, self._data / root) for volume, root in found]
+        sql = "SELECT volume, root, identity FROM volume ORDER BY volume LIMIT ?"
+        found = self._database.read(sql, READ_ROWS_MAX)
+        return [Volume(volume, self._data / root, identity) for volume, root, identity in found]
 
     def streams(self) -> list[StreamRow]:
         """All streams, by camera."""
@@ -158,9 +161,13 @@ class CaptureReader:
     def closed_after(self, sequence: int, limit: int) -> list[SegmentRow]:
         """The next closed segments after a cursor, in the order they were closed; at most READ_ROWS_MAX of them.
 
-        A number that is missing between two of them was deleted: it never appears later.
+        A number that is missing between two of them was deleted: it never appears later. Unverified ones come when
+        they are verified, with another number: what is known of their bytes is not enough to upload them.
         """
-        sql = f"{SELECT_SEGMENT} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        sql = (
+            f"{SELECT_SEGMENT} WHERE sequence > max(?, (SELECT value FROM counter WHERE name = 'unverified_until')) "
+            "ORDER BY sequence LIMIT ?"
+        )
         return [rows.segment_row(row) for row in self._database.read(sql, sequence, min(limit, READ_ROWS_MAX))]
 
     def open_segments(self) -> list[SegmentRow]:
@@ -290,6 +297,20 @@ class CaptureReader:
             raise Fatal(f"volume {row.volume!r} of {row.path} is not registered")
         root: str = found[0][0]
         return self._data / root / row.path
+
+    def overview(
+        self, cameras: Sequence[str], window: Span, unit_ns: int, now_ns: WallNs, stream: StreamName = "main"
+    ) -> list[Covered]:
+        """Every hour or day (`unit_ns`) of the window, camera by camera; what is open lasts until `now_ns`.
+
+        From the roll-ups: as quick for a year of footage as for a day. Rejected unless the window is whole units.
+        """
+        read = self._database.read
+        return [covered for camera in cameras for covered in roll_ups_of(read, camera, stream, window, unit_ns, now_ns)]
+
+    def roll_ups_due(self) -> bool:
+        """Whether roll-ups are wrong until they are counted: the file is of a release that had none."""
+        return bool(self._database.read("SELECT value FROM counter WHERE name = 'roll_ups_due'")[0][0])
 
     def full_scan_due(self) -> bool:
         """Whether a start-up has yet to look through all files: in a new catalogue, and after a broken-off scan."""
