@@ -61,6 +61,15 @@ __all__ = [
     "subtract",
 ]
 
+_FRAMES = (
+    # A run that the release before began does not say how far it is counted: all of its segments are added up.
+    "CASE WHEN counted_until_ns IS NULL "
+    "THEN max(frames_recorded, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)) ELSE frames_recorded + "
+    "(SELECT coalesce(sum(frames), 0) FROM segment WHERE camera = run.camera AND stream = run.stream "
+    "AND start_ns > counted_until_ns AND +run = ?1) END"
+)
+"""The frames in the closed segments of the run ?1; those of deleted ones stay counted."""
+
 _SELECT_GAP = f"SELECT {rows.GAP_COLUMNS} FROM gap"
 
 
@@ -130,12 +139,18 @@ class CaptureWriter(CaptureReader):
         return [rows.run_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
 
     def end_cut_off_run(self, run: str) -> None:
-        """Ends a run that a crash cut off where its footage ends. For start-up, when nothing is recorded yet."""
+        """Ends a run that a crash cut off where its footage ends. For start-up, when nothing is recorded yet.
+
+        Only the segments that were closed after its frames were last counted are added up, however long it lasted.
+        """
+        last = (
+            "(SELECT end_ns FROM segment WHERE camera = run.camera AND stream = run.stream AND +run = ?1 "
+            "AND start_ns >= run.started_ns ORDER BY start_ns DESC LIMIT 1)"
+        )
         sql = (
-            "UPDATE run SET ended_ns = max(started_ns, coalesce((SELECT max(end_ns) FROM segment WHERE run = ?1), 0)), "
-            "frames_recorded = max(frames_recorded, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)), "
-            "frames_received = max(frames_received, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)), "
-            "end_cause = 'component_down' WHERE run = ?1 AND ended_ns IS NULL"
+            f"UPDATE run SET ended_ns = max(started_ns, coalesce({last}, 0)), frames_recorded = {_FRAMES}, "
+            f"frames_received = max(frames_received, {_FRAMES}), end_cause = 'component_down' "
+            "WHERE run = ?1 AND ended_ns IS NULL"
         )
         with self._database.transaction(f"end run {run}") as do:
             do(sql, run)

@@ -27,8 +27,8 @@ from components.shared.catalogue.capture_schema import CAPTURE
 from components.shared.catalogue.database import READ_ROWS_MAX, Database, Row, Value, open_for_reading, pages
 from components.shared.catalogue.roll_ups import Covered, roll_ups_of
 from components.shared.errors import Fatal
-from components.shared.wire.object_keys import StreamName
-from components.shared.wire.units import Span, WallNs
+from components.shared.wire.object_keys import StreamName, stream_stem
+from components.shared.wire.units import Span, WallNs, to_datetime
 
 STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
@@ -260,10 +260,9 @@ class CaptureReader:
 
     def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
         """When the newest segment of a stream on a volume starts, closed or open."""
-        sql = (
-            "SELECT start_ns FROM segment WHERE camera = ? AND stream = ? AND volume = ? ORDER BY start_ns DESC LIMIT 1"
-        )
-        found = self._database.read(sql, camera, stream, volume)
+        # By the paths of the volume, which sort by time: a stream may have all its newer segments on another one.
+        sql = "SELECT start_ns FROM segment WHERE volume = ? AND path > ? AND path < ? ORDER BY path DESC LIMIT 1"
+        found = self._database.read(sql, volume, *_paths_of(camera, stream))
         return WallNs(found[0][0]) if found else None
 
     def _first_start_ns(self, camera: str | None, stream: StreamName | None, since_ns: int) -> int:
@@ -277,16 +276,16 @@ class CaptureReader:
         starts = [self._database.read(sql, *found, since_ns)[0][0] for found in streams]
         return min((int(start) for start in starts if start is not None), default=since_ns)
 
-    def known_paths(self, camera: str, stream: StreamName, volume: str, since_ns: int) -> frozenset[str]:
-        """The paths of a stream's segments on a volume that start at `since_ns` or later."""
+    def known_paths(self, camera: str, stream: StreamName, volume: str, since_ns: int | None) -> frozenset[str]:
+        """The paths of a stream's segments on a volume in the folder of an hour and later ones; None: all."""
+        first, beyond = _paths_of(camera, stream)
+        if since_ns is not None:
+            first += f"{to_datetime(since_ns):%Y/%m/%d/%H}"
 
         def fetch(last: Row | None, count: int) -> list[Row]:
-            after = last[1] if last is not None else since_ns - 1
-            sql = (
-                "SELECT path, start_ns FROM segment WHERE camera = ? AND stream = ? AND volume = ? AND start_ns > ? "
-                "ORDER BY start_ns LIMIT ?"
-            )
-            return self._database.read(sql, camera, stream, volume, after, count)
+            after = last[0] if last is not None else first
+            sql = "SELECT path FROM segment WHERE volume = ? AND path > ? AND path < ? ORDER BY path LIMIT ?"
+            return self._database.read(sql, volume, after, beyond, count)
 
         return frozenset(row[0] for row in pages(fetch, None))
 
@@ -315,6 +314,12 @@ class CaptureReader:
     def full_scan_due(self) -> bool:
         """Whether a start-up has yet to look through all files: in a new catalogue, and after a broken-off scan."""
         return bool(self._database.read("SELECT value FROM counter WHERE name = 'full_scan_due'")[0][0])
+
+
+def _paths_of(camera: str, stream: StreamName) -> tuple[str, str]:
+    """What all paths of a stream lie between."""
+    stem = stream_stem(camera, stream)
+    return f"{stem}/", f"{stem}0"  # 0 follows / in ASCII
 
 
 class _Where:

@@ -183,14 +183,15 @@ not to be those that its trailer was made for.
 """
 
 _COUNTED_RUNS = (
-    "ALTER TABLE run ADD COLUMN counted_sequence INTEGER",
+    "ALTER TABLE run ADD COLUMN counted_until_ns INTEGER",
     *(
-        f"CREATE TRIGGER run_counted_{verb} AFTER {verb}{columns} ON run BEGIN UPDATE run SET counted_sequence = "
-        "(SELECT value FROM counter WHERE name = 'sequence') WHERE run = NEW.run; END"
+        f"CREATE TRIGGER run_counted_{verb} AFTER {verb}{columns} ON run BEGIN UPDATE run SET counted_until_ns = "
+        "coalesce((SELECT start_ns FROM segment WHERE camera = NEW.camera AND stream = NEW.stream AND state = 'closed' "
+        "ORDER BY start_ns DESC LIMIT 1), NEW.started_ns - 1) WHERE run = NEW.run; END"
         for verb, columns in (("INSERT", ""), ("UPDATE", " OF frames_recorded"))
     ),
 )
-"""Up to which segment the frames of a run are counted, so that start-up need not add up a run of a year."""
+"""The start of the last segment whose frames are counted in a run, so that start-up need not add up a run of a year."""
 
 _VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS)
 

@@ -61,9 +61,7 @@ def strays_of(reader: CaptureReader, volume: Volume, everything: bool) -> list[S
         newest_ns = None if everything else reader.newest_start_ns(camera, stream, volume.volume)
         since = () if newest_ns is None else hour_folders(newest_ns)
         paths = [f"{stem}/{path}" for path in _files(volume.root / stem, since)]
-        known = reader.known_paths(
-            camera, stream, volume.volume, _BEFORE_ALL if newest_ns is None else hour_ns(newest_ns)
-        )
+        known = reader.known_paths(camera, stream, volume.volume, newest_ns)
         strays += [
             Stray(_start_ns(path), volume.volume, path) for path in paths if path not in known and path not in garbage
         ]
@@ -87,11 +85,6 @@ def move_aside(root: Path, path: Path, step: Step = no_step) -> Path:
     sync_folder(folder, step)
     sync_folder(path.parent, step)
     return target
-
-
-def hour_ns(wall_ns: int) -> int:
-    """The start of the hour of a wall time, which names its folder."""
-    return wall_ns - wall_ns % 3_600_000_000_000
 
 
 def hour_folders(wall_ns: int) -> tuple[str, ...]:
