@@ -22,6 +22,7 @@ from components.capture.stream_ledger import StreamLedger, WorkerStart
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
+from components.shared.catalogue.volumes import VolumeNote, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context, Task
 from components.shared.runtime.files import make_folders
@@ -59,6 +60,7 @@ def put_together(
     volume = Volume(VOLUME, media_folder(context.data))
     make_folders(volume.root)
     catalogue.register_volume(volume)
+    _tell_volumes(log, identify_volumes(catalogue))
     _tell(log, repair_rows(catalogue))
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
@@ -87,6 +89,10 @@ def put_together(
     def adopt() -> None:
         _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
 
+    def count() -> None:
+        if catalogue.roll_ups_due():
+            catalogue.recount_roll_ups(lambda: not stop.is_set())
+
     all_closed = threading.Event()
 
     def record() -> None:
@@ -102,6 +108,7 @@ def put_together(
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),
+        Task("roll-ups", count),
     )
     return Parts(tasks, catalogue)
 
@@ -114,3 +121,11 @@ def media_folder(data: Path) -> Path:
 def _tell(log: Log, repairs: Sequence[Repair]) -> None:
     for repair in repairs:
         log.warning("repaired", what=repair.what, path=repair.where, detail=repair.detail)
+
+
+def _tell_volumes(log: Log, notes: Sequence[VolumeNote]) -> None:
+    for note in notes:
+        if note.what == "identified":
+            log.info("volume_identified", volume=note.volume, detail=note.detail)
+        else:
+            log.error("volume_not_there", volume=note.volume, detail=note.detail)

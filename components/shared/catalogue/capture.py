@@ -100,6 +100,13 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(f"register volume {volume.volume}") as do:
             do(sql, volume.volume, kept)
 
+    def set_identity(self, volume: str, identity: str) -> None:
+        """What the marker at the root of a volume says. Fatal for one that is not registered."""
+        sql = "UPDATE volume SET identity = ? WHERE volume = ? RETURNING volume"
+        with self._database.transaction(f"identify volume {volume}") as do:
+            if not do(sql, identity, volume):
+                raise Fatal(f"volume {volume!r} is not registered: it cannot have an identity")
+
     def set_stream(self, row: StreamRow) -> None:
         """Writes a stream's state, whatever it was."""
         rows.check_stream(row)

@@ -81,6 +81,11 @@ class CaptureReader:
         """The file itself, for checks of it."""
         return self._database
 
+    @property
+    def data(self) -> Path:
+        """The data root."""
+        return self._data
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
@@ -236,6 +241,11 @@ class CaptureReader:
     def has_footage(self, volume: str) -> bool:
         """Whether a closed segment should be on a volume."""
         return bool(self._database.read("SELECT 1 FROM segment WHERE volume = ? AND state = 'closed' LIMIT 1", volume))
+
+    def newest_files(self, volume: str, limit: int) -> list[tuple[str, int]]:
+        """Path and size of some closed segments on a volume, of each stream's newest ones those of the last stream."""
+        sql = "SELECT path, size_bytes FROM segment WHERE volume = ? AND state = 'closed' ORDER BY path DESC LIMIT ?"
+        return [(path, size_bytes) for path, size_bytes in self._database.read(sql, volume, limit)]
 
     def beside(self, row: SegmentRow) -> tuple[WallNs | None, WallNs | None]:
         """Where the segment of the stream that begins before (or with) a row ends, and where the next one begins.

@@ -13,7 +13,8 @@ from pathlib import Path
 from components.shared.catalogue.analysis import AnalysisReader
 from components.shared.catalogue.capture import CaptureReader, SegmentRow, Volume
 from components.shared.catalogue.segment_probe import chunks_of, glance
-from components.shared.catalogue.strays import QUARANTINE, is_there
+from components.shared.catalogue.strays import QUARANTINE
+from components.shared.catalogue.volumes import absence_of
 from components.shared.errors import Rejected
 from components.shared.runtime.files import disk_errors
 from components.shared.wire.object_keys import parse_relative_path
@@ -39,8 +40,9 @@ Look = Callable[[], list[Finding]]
 
 def volume_look(capture: CaptureReader, volume: Volume) -> list[Finding]:
     """Whether a volume is there, and what waits in its quarantine."""
-    if not is_there(capture, volume):
-        return [Finding("not_there", f"volume {volume.volume}", f"{volume.root} is empty, its rows are not")]
+    absent = absence_of(capture, volume)
+    if absent is not None:
+        return [Finding("not_there", f"volume {volume.volume}", absent)]
     folder = volume.root / QUARANTINE
     with disk_errors(folder, "list"):
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

@@ -41,18 +41,6 @@ class Stray:
     path: str
 
 
-def is_there(reader: CaptureReader, volume: Volume) -> bool:
-    """Whether a volume's disk is there: an empty or missing root that should hold footage is one not mounted."""
-    with disk_errors(volume.root, "list"):
-        try:
-            with os.scandir(volume.root) as entries:
-                if next(entries, None) is not None:
-                    return True
-        except FileNotFoundError:
-            pass
-    return not reader.has_footage(volume.volume)
-
-
 def strays_of(reader: CaptureReader, volume: Volume, everything: bool) -> list[Stray]:
     """The strays of a volume, in no order; with `everything` from all folders."""
     garbage = {row.path for row in reader.garbage() if row.volume == volume.volume}

@@ -77,10 +77,8 @@ def archive(data: Path, segments: int) -> CaptureWriter:
         for number in range(segments):
             row = open_row(camera, "main", at(number * 600), f"run-{camera}", "main")
             writer.open_segment(row)
-            facts = SegmentFacts(
-                *(row.start_ns, at(number * 600 + 600), row.run, "h264", 64, 48),
-                *(10, 1_000, "ab" * 32, BASE, 0, 100, (Gop(100, 900, 9),)),
-            )
+            counts = (10, 1_000, "ab" * 32, BASE, 0, 100, (Gop(100, 900, 9),))
+            facts = SegmentFacts(row.start_ns, at(number * 600 + 600), row.run, "h264", 64, 48, *counts)
             writer.close_segment(row.segment, facts, ("cd" * 32,))
             path = data / "main" / row.path
             path.parent.mkdir(parents=True, exist_ok=True)
