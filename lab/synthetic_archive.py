@@ -9,15 +9,14 @@ day one segment is missing and a gap tells why.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.shared.catalogue import capture_rows as rows
+from components.shared.catalogue.bulk import Filling, filling
 from components.shared.catalogue.capture import CaptureWriter, RunRow, StreamRow, Volume, open_row
-from components.shared.catalogue.database import catalogue_path
+from components.shared.catalogue.database import Value, catalogue_path
 from components.shared.catalogue.roll_ups import DAY_NS, day_of
 from components.shared.wire.segment_metadata import Gop, pack_gops
 from components.shared.wire.units import NS_PER_S, TimeBase, WallNs
@@ -72,8 +71,8 @@ def make_archive(data: Path, size: Size, say: Callable[[str], None]) -> None:
             )
     writer.set_full_scan_due(False)
     writer.close()
-    with closing(sqlite3.connect(catalogue_path(data, "capture"), isolation_level=None)) as connection:
-        _fill(connection, size, say)
+    with filling(catalogue_path(data, "capture"), ("segment", "gap")) as fill:
+        _fill(fill, size, say)
     say("counting roll-ups")
     writer = CaptureWriter.open(data)
     for run_row in writer.unended_runs():
@@ -86,35 +85,21 @@ def _runs(size: Size) -> range:
     return range(1 if size.runs_are_endless else -(-size.segments_each // SEGMENTS_A_DAY))
 
 
-def _fill(connection: sqlite3.Connection, size: Size, say: Callable[[str], None]) -> None:
-    for pragma in ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", "cache_size=-1000000"):
-        connection.execute(f"PRAGMA {pragma}")
-    later = connection.execute(
-        "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND type IN ('index', 'trigger') "
-        "AND tbl_name IN ('segment', 'gap') ORDER BY type"
-    ).fetchall()
-    for kind, name, _ in later:
-        connection.execute(f"DROP {kind} {name}")
+def _fill(fill: Filling, size: Size, say: Callable[[str], None]) -> None:
     marks = ", ".join("?" * len(rows.SEGMENT_COLUMNS.split(",")))
-    connection.execute("BEGIN")
     made = 0
     for batch in _batches(size):
-        connection.executemany(f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({marks})", batch)
+        fill.many(f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({marks})", batch)
         made += len(batch)
         if made % (50 * _BATCH) < _BATCH:
             say(f"{made} segments")
-    connection.executemany(f"INSERT INTO gap ({rows.GAP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", _gaps(size))
-    connection.execute("UPDATE counter SET value = ? WHERE name = 'sequence'", (size.cameras * size.segments_each,))
+    fill.many(f"INSERT INTO gap ({rows.GAP_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", _gaps(size))
+    fill.do("UPDATE counter SET value = ? WHERE name = 'sequence'", size.cameras * size.segments_each)
     say("making indexes")
-    for _, _, sql in later:
-        connection.execute(sql)
-    connection.execute("COMMIT")
-    connection.execute("PRAGMA locking_mode=NORMAL")
-    connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _batches(size: Size) -> Iterator[list[tuple[object, ...]]]:
-    batch: list[tuple[object, ...]] = []
+def _batches(size: Size) -> Iterator[list[tuple[Value, ...]]]:
+    batch: list[tuple[Value, ...]] = []
     facts = (1920, 1080, 4_500, SIZE_BYTES, bytes(32), _PARTS, _BASE.numerator, _BASE.denominator)
     gops = pack_gops(_GOPS)
     sequence = 0
@@ -141,7 +126,7 @@ def _batches(size: Size) -> Iterator[list[tuple[object, ...]]]:
     yield batch
 
 
-def _gaps(size: Size) -> Iterator[tuple[object, ...]]:
+def _gaps(size: Size) -> Iterator[tuple[Value, ...]]:
     for number in range(_UNREACHABLE_AT, size.segments_each, SEGMENTS_A_DAY):
         start_ns = BEGIN_NS + number * SEGMENT_NS
         for camera in range(size.cameras):

@@ -22,6 +22,7 @@ from components.capture.stream_ledger import StreamLedger, WorkerStart
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
+from components.shared.catalogue.verify import Verified, verify
 from components.shared.catalogue.volumes import VolumeNote, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context, Task
@@ -93,6 +94,9 @@ def put_together(
         if catalogue.roll_ups_due():
             catalogue.recount_roll_ups(lambda: not stop.is_set())
 
+    def hash_unverified() -> None:
+        verify(catalogue, lambda duration_ns: clock.wait(stop, duration_ns), lambda told: _tell_verified(log, told))
+
     all_closed = threading.Event()
 
     def record() -> None:
@@ -109,6 +113,7 @@ def put_together(
         Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),
         Task("roll-ups", count),
+        Task("verify", hash_unverified),
     )
     return Parts(tasks, catalogue)
 
@@ -129,3 +134,10 @@ def _tell_volumes(log: Log, notes: Sequence[VolumeNote]) -> None:
             log.info("volume_identified", volume=note.volume, detail=note.detail)
         else:
             log.error("volume_not_there", volume=note.volume, detail=note.detail)
+
+
+def _tell_verified(log: Log, told: Verified) -> None:
+    if told.what == "altered":
+        log.error("segment_altered", path=told.where, detail=told.detail)
+    elif told.what == "failed":
+        log.warning("segment_unverified", path=told.where, detail=told.detail)

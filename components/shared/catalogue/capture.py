@@ -77,12 +77,13 @@ class CaptureWriter(CaptureReader):
     """Writes capture.db; Capture alone has one. Any thread may call; every call is one durable transaction."""
 
     @classmethod
-    def open(cls, data: Path) -> CaptureWriter:
+    def open(cls, data: Path, at: Path | None = None) -> CaptureWriter:
         """The file is created and migrated as needed. Transient while another process has it.
 
         The sequences of a new file go on where others have swept those of a lost one, so that their cursors hold.
+        `at` is the data root in which the file is made, for one that is to be moved to `data` when it is complete.
         """
-        writer = cls(open_for_writing(data, CAPTURE), data)
+        writer = cls(open_for_writing(at or data, CAPTURE), data)
         try:
             if writer.last_sequence() == 0:
                 writer.database.number_on("sequence", max(swept_sequence(data), analysed_sequence(data)))
@@ -208,6 +209,17 @@ class CaptureWriter(CaptureReader):
             if found and found[0][0] != "open":
                 raise Fatal(f"segment {segment} is {found[0][0]}: only an open one can be discarded")
             do("DELETE FROM segment WHERE segment = ?", segment)
+
+    def verify_segment(self, segment: str, sha256: str, part_sha256s: Sequence[str], altered: bool) -> None:
+        """Gives an unverified segment the hashes of its file and a new number; one that is verified, or gone, stays."""
+        with self._database.transaction(f"verify segment {segment}") as do:
+            if not do("SELECT 1 FROM segment WHERE segment = ? AND unverified = 1", segment):
+                return
+            do(
+                "UPDATE segment SET unverified = 0, altered = ?, sequence = ?, sha256 = ?, part_sha256s = ? "
+                "WHERE segment = ?",
+                *(int(altered), _next_sequence(do), bytes.fromhex(sha256), rows.pack_hashes(part_sha256s), segment),
+            )
 
     def begin_gap(self, camera: str, stream: StreamName, start_ns: WallNs, cause: str, detail: str = "") -> None:
         """From `start_ns` on, but not before the record ends, nothing is recorded for this cause.

@@ -175,6 +175,14 @@ class CaptureReader:
         )
         return [rows.segment_row(row) for row in self._database.read(sql, sequence, min(limit, READ_ROWS_MAX))]
 
+    def unverified_after(self, sequence: int, limit: int) -> list[SegmentRow]:
+        """The next unverified segments after a cursor, by their numbers; at most READ_ROWS_MAX of them."""
+        sql = (
+            f"{SELECT_SEGMENT} WHERE sequence > ? AND sequence <= (SELECT value FROM counter "
+            "WHERE name = 'unverified_until') AND unverified = 1 ORDER BY sequence LIMIT ?"
+        )
+        return [rows.segment_row(row) for row in self._database.read(sql, sequence, min(limit, READ_ROWS_MAX))]
+
     def open_segments(self) -> list[SegmentRow]:
         """Segments that are being written, or were when Capture ended."""
         # Without the plus SQLite would walk through all segments in their order instead of the few that are open.

@@ -45,7 +45,7 @@ def strays_of(reader: CaptureReader, volume: Volume, everything: bool) -> list[S
     """The strays of a volume, in no order; with `everything` from all folders."""
     garbage = {row.path for row in reader.garbage() if row.volume == volume.volume}
     strays = []
-    for stem, camera, stream in _stems(volume.root):
+    for stem, camera, stream in stems_of(volume.root):
         newest_ns = None if everything else reader.newest_start_ns(camera, stream, volume.volume)
         since = () if newest_ns is None else hour_folders(newest_ns)
         paths = [f"{stem}/{path}" for path in _files(volume.root / stem, since)]
@@ -80,7 +80,8 @@ def hour_folders(wall_ns: int) -> tuple[str, ...]:
     return tuple(f"{to_datetime(wall_ns):%Y %m %d %H}".split())
 
 
-def _stems(root: Path) -> Iterator[tuple[str, str, StreamName]]:
+def stems_of(root: Path) -> Iterator[tuple[str, str, StreamName]]:
+    """The folders of streams on a volume, with their camera and stream."""
     for stem in _folders(root, _STEM):
         stream: StreamName = "sub" if stem.endswith("~sub") else "main"
         yield stem, stem.removesuffix("~sub"), stream
