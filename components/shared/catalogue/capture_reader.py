@@ -276,6 +276,23 @@ class CaptureReader:
         found = self._database.read(RECORD_END, camera, stream)[0][0]
         return None if found is None else WallNs(found)
 
+    def record_begin_ns(self, camera: str, stream: StreamName) -> WallNs | None:
+        """Where the record of a stream begins. None when there is no record."""
+        sql = (
+            "SELECT min(start) FROM (SELECT min(start_ns) AS start FROM segment WHERE camera = ?1 AND stream = ?2 "
+            "UNION ALL SELECT min(start_ns) FROM gap WHERE camera = ?1 AND stream = ?2)"
+        )
+        found = self._database.read(sql, camera, stream)[0][0]
+        return None if found is None else WallNs(found)
+
+    def is_open(self, camera: str, stream: StreamName) -> bool:
+        """Whether a segment or gap of a stream goes on."""
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM segment WHERE camera = ?1 AND stream = ?2 AND state = 'open') "
+            "OR EXISTS (SELECT 1 FROM gap WHERE camera = ?1 AND stream = ?2 AND end_ns IS NULL)"
+        )
+        return bool(self._database.read(sql, camera, stream)[0][0])
+
     def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
         """When the newest segment of a stream on a volume starts, closed or open."""
         # By the paths of the volume, which sort by time: a stream may have all its newer segments on another one.
