@@ -28,6 +28,8 @@ from components.capture.workshop import RecorderLimits
 from components.capture.zygote_link import ZYGOTE_COMMAND, Zygote
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
+from components.shared.catalogue.verify import Verified, verify
+from components.shared.catalogue.volumes import VolumeNote, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context, Task
 from components.shared.runtime.files import make_folders
@@ -92,6 +94,7 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
     volume = Volume(VOLUME, media_folder(context.data))
     make_folders(volume.root)
     catalogue.register_volume(volume)
+    _tell_volumes(log, identify_volumes(catalogue))
     _tell(log, repair_rows(catalogue))
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
@@ -111,6 +114,13 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
     def adopt() -> None:
         _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
 
+    def count() -> None:
+        if catalogue.roll_ups_due():
+            catalogue.recount_roll_ups(lambda: not stop.is_set())
+
+    def hash_unverified() -> None:
+        verify(catalogue, lambda duration_ns: clock.wait(stop, duration_ns), lambda told: _tell_verified(log, told))
+
     all_closed = threading.Event()
 
     def record() -> None:
@@ -125,6 +135,8 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),
+        Task("roll-ups", count),
+        Task("verify", hash_unverified),
     )
     return Parts(tasks, catalogue)
 
@@ -150,3 +162,18 @@ def media_folder(data: Path) -> Path:
 def _tell(log: Log, repairs: Sequence[Repair]) -> None:
     for repair in repairs:
         log.warning("repaired", what=repair.what, path=repair.where, detail=repair.detail)
+
+
+def _tell_volumes(log: Log, notes: Sequence[VolumeNote]) -> None:
+    for note in notes:
+        if note.what == "identified":
+            log.info("volume_identified", volume=note.volume, detail=note.detail)
+        else:
+            log.error("volume_not_there", volume=note.volume, detail=note.detail)
+
+
+def _tell_verified(log: Log, told: Verified) -> None:
+    if told.what == "altered":
+        log.error("segment_altered", path=told.where, detail=told.detail)
+    elif told.what == "failed":
+        log.warning("segment_unverified", path=told.where, detail=told.detail)

@@ -12,15 +12,24 @@ from typing import cast
 from components.capture.calls import Caller, Table
 from components.capture.hints import GivesHints
 from components.capture.stream_rows import StreamRows
-from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow
+from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow, Volume
 from components.shared.wire.messages import Body
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import WallNs
 
 ROWS_CALLS = (
-    *("streams", "set_stream", "remove_stream", "begin_run", "update_run", "end_run", "run", "open_segment"),
-    *("close_segment", "adopt_segment", "discard_segment", "segment", "open_segments", "beside", "file_path"),
+    *("volumes", "streams", "set_stream", "remove_stream", "begin_run", "update_run", "end_run", "run"),
+    *(
+        "open_segment",
+        "close_segment",
+        "adopt_segment",
+        "discard_segment",
+        "segment",
+        "open_segments",
+        "beside",
+        "file_path",
+    ),
     *("begin_gap", "end_gap", "add_gap", "gaps", "record_end_ns"),
 )
 """The methods of StreamRows."""
@@ -47,6 +56,9 @@ class RemoteRows:
 
     def __init__(self, caller: Caller) -> None:
         self._call = caller.call
+
+    def volumes(self) -> list[Volume]:
+        return cast(list[Volume], self._call("volumes"))
 
     def streams(self) -> list[StreamRow]:
         return cast(list[StreamRow], self._call("streams"))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow
+from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow, Volume
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import WallNs
@@ -19,6 +19,8 @@ from components.shared.wire.units import WallNs
 
 class StreamRows(Protocol):
     """The rows of streams; see the module, and `CaptureWriter` for each method."""
+
+    def volumes(self) -> list[Volume]: ...
 
     def streams(self) -> list[StreamRow]: ...
 

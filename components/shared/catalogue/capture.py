@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from components.shared.catalogue import capture_rows as rows
+from components.shared.catalogue import roll_ups
 from components.shared.catalogue.analysis import analysed_sequence
 from components.shared.catalogue.capture_reader import RECORD_END, SELECT_SEGMENT, CaptureReader, Filed
 from components.shared.catalogue.capture_rows import (
@@ -60,6 +61,15 @@ __all__ = [
     "subtract",
 ]
 
+_FRAMES = (
+    # A run that the release before began does not say how far it is counted: all of its segments are added up.
+    "CASE WHEN counted_until_ns IS NULL "
+    "THEN max(frames_recorded, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)) ELSE frames_recorded + "
+    "(SELECT coalesce(sum(frames), 0) FROM segment WHERE camera = run.camera AND stream = run.stream "
+    "AND start_ns > counted_until_ns AND +run = ?1) END"
+)
+"""The frames in the closed segments of the run ?1; those of deleted ones stay counted."""
+
 _SELECT_GAP = f"SELECT {rows.GAP_COLUMNS} FROM gap"
 
 
@@ -67,12 +77,13 @@ class CaptureWriter(CaptureReader):
     """Writes capture.db; Capture alone has one. Any thread may call; every call is one durable transaction."""
 
     @classmethod
-    def open(cls, data: Path) -> CaptureWriter:
+    def open(cls, data: Path, at: Path | None = None) -> CaptureWriter:
         """The file is created and migrated as needed. Transient while another process has it.
 
         The sequences of a new file go on where others have swept those of a lost one, so that their cursors hold.
+        `at` is the data root in which the file is made, for one that is to be moved to `data` when it is complete.
         """
-        writer = cls(open_for_writing(data, CAPTURE), data)
+        writer = cls(open_for_writing(at or data, CAPTURE), data)
         try:
             if writer.last_sequence() == 0:
                 writer.database.number_on("sequence", max(swept_sequence(data), analysed_sequence(data)))
@@ -89,6 +100,13 @@ class CaptureWriter(CaptureReader):
         sql = "INSERT INTO volume (volume, root) VALUES (?, ?) ON CONFLICT (volume) DO UPDATE SET root = excluded.root"
         with self._database.transaction(f"register volume {volume.volume}") as do:
             do(sql, volume.volume, kept)
+
+    def set_identity(self, volume: str, identity: str) -> None:
+        """What the marker at the root of a volume says. Fatal for one that is not registered."""
+        sql = "UPDATE volume SET identity = ? WHERE volume = ? RETURNING volume"
+        with self._database.transaction(f"identify volume {volume}") as do:
+            if not do(sql, identity, volume):
+                raise Fatal(f"volume {volume!r} is not registered: it cannot have an identity")
 
     def set_stream(self, row: StreamRow) -> None:
         """Writes a stream's state, whatever it was."""
@@ -129,12 +147,18 @@ class CaptureWriter(CaptureReader):
         return [rows.run_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
 
     def end_cut_off_run(self, run: str) -> None:
-        """Ends a run that a crash cut off where its footage ends. For start-up, when nothing is recorded yet."""
+        """Ends a run that a crash cut off where its footage ends. For start-up, when nothing is recorded yet.
+
+        Only the segments that were closed after its frames were last counted are added up, however long it lasted.
+        """
+        last = (
+            "(SELECT end_ns FROM segment WHERE camera = run.camera AND stream = run.stream AND +run = ?1 "
+            "AND start_ns >= run.started_ns ORDER BY start_ns DESC LIMIT 1)"
+        )
         sql = (
-            "UPDATE run SET ended_ns = max(started_ns, coalesce((SELECT max(end_ns) FROM segment WHERE run = ?1), 0)), "
-            "frames_recorded = max(frames_recorded, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)), "
-            "frames_received = max(frames_received, (SELECT coalesce(sum(frames), 0) FROM segment WHERE run = ?1)), "
-            "end_cause = 'component_down' WHERE run = ?1 AND ended_ns IS NULL"
+            f"UPDATE run SET ended_ns = max(started_ns, coalesce({last}, 0)), frames_recorded = {_FRAMES}, "
+            f"frames_received = max(frames_received, {_FRAMES}), end_cause = 'component_down' "
+            "WHERE run = ?1 AND ended_ns IS NULL"
         )
         with self._database.transaction(f"end run {run}") as do:
             do(sql, run)
@@ -186,6 +210,17 @@ class CaptureWriter(CaptureReader):
                 raise Fatal(f"segment {segment} is {found[0][0]}: only an open one can be discarded")
             do("DELETE FROM segment WHERE segment = ?", segment)
 
+    def verify_segment(self, segment: str, sha256: str, part_sha256s: Sequence[str], altered: bool) -> None:
+        """Gives an unverified segment the hashes of its file and a new number; one that is verified, or gone, stays."""
+        with self._database.transaction(f"verify segment {segment}") as do:
+            if not do("SELECT 1 FROM segment WHERE segment = ? AND unverified = 1", segment):
+                return
+            do(
+                "UPDATE segment SET unverified = 0, altered = ?, sequence = ?, sha256 = ?, part_sha256s = ? "
+                "WHERE segment = ?",
+                *(int(altered), _next_sequence(do), bytes.fromhex(sha256), rows.pack_hashes(part_sha256s), segment),
+            )
+
     def begin_gap(self, camera: str, stream: StreamName, start_ns: WallNs, cause: str, detail: str = "") -> None:
         """From `start_ns` on, but not before the record ends, nothing is recorded for this cause.
 
@@ -230,6 +265,20 @@ class CaptureWriter(CaptureReader):
         """Its file is gone for good. Dropping it again does nothing."""
         with self._database.transaction(f"drop garbage {segment}") as do:
             do("DELETE FROM garbage WHERE segment = ?", segment)
+
+    def recount_roll_ups(self, proceed: Callable[[], bool] = lambda: True) -> None:
+        """Counts all roll-ups anew, a week of a stream at a time; `proceed` is asked between them, False breaks off.
+
+        May go on beside recording. From its end on none are due.
+        """
+        for camera, stream in self.recorded_streams():
+            for span in roll_ups.recount_spans(self._database.read, camera, stream):
+                if not proceed():
+                    return
+                with self._database.transaction(f"camera {camera}, count the roll-ups") as do:
+                    roll_ups.recount(do, camera, stream, span)
+        with self._database.transaction("note the roll-ups") as do:
+            do("UPDATE counter SET value = 0 WHERE name = 'roll_ups_due'")
 
     def set_full_scan_due(self, due: bool) -> None:
         """Whether the next start-up has to look through all files."""
@@ -279,11 +328,11 @@ def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: S
     _check_known(do, row)
     sequence = _next_sequence(do)
     do(
-        f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({_marks(23)})",
+        f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({_marks(25)})",
         *(row.segment, row.camera, row.stream, row.run, row.volume, row.path, "closed", row.start_ns),
         *(facts.end_ns, sequence),
         *rows.facts_values(facts, part_sha256s),
-        1,
+        *(1, 0, 0),
     )
     return sequence
 

@@ -8,6 +8,7 @@ nothing of how rows come about; see `capture`.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,9 +25,10 @@ from components.shared.catalogue.capture_rows import (
 )
 from components.shared.catalogue.capture_schema import CAPTURE
 from components.shared.catalogue.database import READ_ROWS_MAX, Database, Row, Value, open_for_reading, pages
+from components.shared.catalogue.roll_ups import Covered, roll_ups_of
 from components.shared.errors import Fatal
-from components.shared.wire.object_keys import StreamName
-from components.shared.wire.units import WallNs
+from components.shared.wire.object_keys import StreamName, stream_stem
+from components.shared.wire.units import Span, WallNs, to_datetime
 
 STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
@@ -79,14 +81,20 @@ class CaptureReader:
         """The file itself, for checks of it."""
         return self._database
 
+    @property
+    def data(self) -> Path:
+        """The data root."""
+        return self._data
+
     def close(self) -> None:
         """Closes the file."""
         self._database.close()
 
     def volumes(self) -> list[Volume]:
         """All volumes, by id."""
-        found = self._database.read("SELECT volume, root FROM volume ORDER BY volume LIMIT ?", READ_ROWS_MAX)
-        return [Volume(volume, self._data / root) for volume, root in found]
+        sql = "SELECT volume, root, identity FROM volume ORDER BY volume LIMIT ?"
+        found = self._database.read(sql, READ_ROWS_MAX)
+        return [Volume(volume, self._data / root, identity) for volume, root, identity in found]
 
     def streams(self) -> list[StreamRow]:
         """All streams, by camera."""
@@ -158,9 +166,21 @@ class CaptureReader:
     def closed_after(self, sequence: int, limit: int) -> list[SegmentRow]:
         """The next closed segments after a cursor, in the order they were closed; at most READ_ROWS_MAX of them.
 
-        A number that is missing between two of them was deleted: it never appears later.
+        A number that is missing between two of them was deleted: it never appears later. Unverified ones come when
+        they are verified, with another number: what is known of their bytes is not enough to upload them.
         """
-        sql = f"{SELECT_SEGMENT} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+        sql = (
+            f"{SELECT_SEGMENT} WHERE sequence > max(?, (SELECT value FROM counter WHERE name = 'unverified_until')) "
+            "ORDER BY sequence LIMIT ?"
+        )
+        return [rows.segment_row(row) for row in self._database.read(sql, sequence, min(limit, READ_ROWS_MAX))]
+
+    def unverified_after(self, sequence: int, limit: int) -> list[SegmentRow]:
+        """The next unverified segments after a cursor, by their numbers; at most READ_ROWS_MAX of them."""
+        sql = (
+            f"{SELECT_SEGMENT} WHERE sequence > ? AND sequence <= (SELECT value FROM counter "
+            "WHERE name = 'unverified_until') AND unverified = 1 ORDER BY sequence LIMIT ?"
+        )
         return [rows.segment_row(row) for row in self._database.read(sql, sequence, min(limit, READ_ROWS_MAX))]
 
     def open_segments(self) -> list[SegmentRow]:
@@ -230,6 +250,11 @@ class CaptureReader:
         """Whether a closed segment should be on a volume."""
         return bool(self._database.read("SELECT 1 FROM segment WHERE volume = ? AND state = 'closed' LIMIT 1", volume))
 
+    def newest_files(self, volume: str, limit: int) -> list[tuple[str, int]]:
+        """Path and size of some closed segments on a volume, of each stream's newest ones those of the last stream."""
+        sql = "SELECT path, size_bytes FROM segment WHERE volume = ? AND state = 'closed' ORDER BY path DESC LIMIT ?"
+        return [(path, size_bytes) for path, size_bytes in self._database.read(sql, volume, limit)]
+
     def beside(self, row: SegmentRow) -> tuple[WallNs | None, WallNs | None]:
         """Where the segment of the stream that begins before (or with) a row ends, and where the next one begins.
 
@@ -251,12 +276,28 @@ class CaptureReader:
         found = self._database.read(RECORD_END, camera, stream)[0][0]
         return None if found is None else WallNs(found)
 
+    def record_begin_ns(self, camera: str, stream: StreamName) -> WallNs | None:
+        """Where the record of a stream begins. None when there is no record."""
+        sql = (
+            "SELECT min(start) FROM (SELECT min(start_ns) AS start FROM segment WHERE camera = ?1 AND stream = ?2 "
+            "UNION ALL SELECT min(start_ns) FROM gap WHERE camera = ?1 AND stream = ?2)"
+        )
+        found = self._database.read(sql, camera, stream)[0][0]
+        return None if found is None else WallNs(found)
+
+    def is_open(self, camera: str, stream: StreamName) -> bool:
+        """Whether a segment or gap of a stream goes on."""
+        sql = (
+            "SELECT EXISTS (SELECT 1 FROM segment WHERE camera = ?1 AND stream = ?2 AND state = 'open') "
+            "OR EXISTS (SELECT 1 FROM gap WHERE camera = ?1 AND stream = ?2 AND end_ns IS NULL)"
+        )
+        return bool(self._database.read(sql, camera, stream)[0][0])
+
     def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
         """When the newest segment of a stream on a volume starts, closed or open."""
-        sql = (
-            "SELECT start_ns FROM segment WHERE camera = ? AND stream = ? AND volume = ? ORDER BY start_ns DESC LIMIT 1"
-        )
-        found = self._database.read(sql, camera, stream, volume)
+        # By the paths of the volume, which sort by time: a stream may have all its newer segments on another one.
+        sql = "SELECT start_ns FROM segment WHERE volume = ? AND path > ? AND path < ? ORDER BY path DESC LIMIT 1"
+        found = self._database.read(sql, volume, *_paths_of(camera, stream))
         return WallNs(found[0][0]) if found else None
 
     def _first_start_ns(self, camera: str | None, stream: StreamName | None, since_ns: int) -> int:
@@ -270,16 +311,16 @@ class CaptureReader:
         starts = [self._database.read(sql, *found, since_ns)[0][0] for found in streams]
         return min((int(start) for start in starts if start is not None), default=since_ns)
 
-    def known_paths(self, camera: str, stream: StreamName, volume: str, since_ns: int) -> frozenset[str]:
-        """The paths of a stream's segments on a volume that start at `since_ns` or later."""
+    def known_paths(self, camera: str, stream: StreamName, volume: str, since_ns: int | None) -> frozenset[str]:
+        """The paths of a stream's segments on a volume in the folder of an hour and later ones; None: all."""
+        first, beyond = _paths_of(camera, stream)
+        if since_ns is not None:
+            first += f"{to_datetime(since_ns):%Y/%m/%d/%H}"
 
         def fetch(last: Row | None, count: int) -> list[Row]:
-            after = last[1] if last is not None else since_ns - 1
-            sql = (
-                "SELECT path, start_ns FROM segment WHERE camera = ? AND stream = ? AND volume = ? AND start_ns > ? "
-                "ORDER BY start_ns LIMIT ?"
-            )
-            return self._database.read(sql, camera, stream, volume, after, count)
+            after = last[0] if last is not None else first
+            sql = "SELECT path FROM segment WHERE volume = ? AND path > ? AND path < ? ORDER BY path LIMIT ?"
+            return self._database.read(sql, volume, after, beyond, count)
 
         return frozenset(row[0] for row in pages(fetch, None))
 
@@ -291,9 +332,29 @@ class CaptureReader:
         root: str = found[0][0]
         return self._data / root / row.path
 
+    def overview(
+        self, cameras: Sequence[str], window: Span, unit_ns: int, now_ns: WallNs, stream: StreamName = "main"
+    ) -> list[Covered]:
+        """Every hour or day (`unit_ns`) of the window, camera by camera; what is open lasts until `now_ns`.
+
+        From the roll-ups: as quick for a year of footage as for a day. Rejected unless the window is whole units.
+        """
+        read = self._database.read
+        return [covered for camera in cameras for covered in roll_ups_of(read, camera, stream, window, unit_ns, now_ns)]
+
+    def roll_ups_due(self) -> bool:
+        """Whether roll-ups are wrong until they are counted: the file is of a release that had none."""
+        return bool(self._database.read("SELECT value FROM counter WHERE name = 'roll_ups_due'")[0][0])
+
     def full_scan_due(self) -> bool:
         """Whether a start-up has yet to look through all files: in a new catalogue, and after a broken-off scan."""
         return bool(self._database.read("SELECT value FROM counter WHERE name = 'full_scan_due'")[0][0])
+
+
+def _paths_of(camera: str, stream: StreamName) -> tuple[str, str]:
+    """What all paths of a stream lie between."""
+    stem = stream_stem(camera, stream)
+    return f"{stem}/", f"{stem}0"  # 0 follows / in ASCII
 
 
 class _Where:

@@ -32,6 +32,7 @@ GapCause = Literal[
     "schedule",
     "policy",
     "starting",
+    "unknown",
 ]
 GAP_CAUSES: frozenset[str] = frozenset(get_args(GapCause))
 STREAM_STATES: frozenset[str] = frozenset(get_args(StreamState))
@@ -45,10 +46,14 @@ _SHA256_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A disk, or a folder of one: `root` is where its segments' relative paths begin."""
+    """A disk, or a folder of one: `root` is where its segments' relative paths begin.
+
+    `identity` is what the marker at its root says, None until it has one; see `volumes`.
+    """
 
     volume: str
     root: Path
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,9 @@ class SegmentRow:
 
     `sequence` grows with every closed segment and is never used twice, so that a reader sweeps with a cursor;
     `part_sha256s` are lower-case hex, one per 8 MiB of the file; `adopted` tells that start-up closed it.
+
+    `unverified` tells that its hashes are not its file's yet: its trailer's hash stands for them. `altered` tells that
+    the file's bytes are not those that its trailer was made for.
     """
 
     segment: str
@@ -116,6 +124,8 @@ class SegmentRow:
     frames: int = 0
     size_bytes: int = 0
     adopted: bool = False
+    unverified: bool = False
+    altered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +218,7 @@ RUN_COLUMNS = (
 SEGMENT_COLUMNS = (
     "segment, camera, stream, run, volume, path, state, start_ns, end_ns, sequence, codec, width, height, frames, "
     "size_bytes, sha256, part_sha256s, time_base_numerator, time_base_denominator, start_ticks, init_bytes, gops, "
-    "adopted"
+    "adopted, unverified, altered"
 )
 GAP_COLUMNS = "camera, stream, start_ns, end_ns, cause, detail"
 GARBAGE_COLUMNS = "segment, volume, path, reason"
@@ -238,7 +248,7 @@ def run_values(row: RunRow) -> tuple[Value, ...]:
 def segment_row(row: Row) -> SegmentRow:
     """SEGMENT_COLUMNS as a value."""
     segment, camera, stream, run, volume, path, state, start_ns, end_ns, sequence = row[:10]
-    adopted = bool(row[22])
+    adopted, unverified, altered = (bool(flag) for flag in row[22:25])
     if state == "open":
         return SegmentRow(segment, camera, stream, run, volume, path, state, start_ns, adopted=adopted)
     codec, width, height, frames, size_bytes, sha256, parts = row[10:17]
@@ -266,6 +276,8 @@ def segment_row(row: Row) -> SegmentRow:
         frames=frames,
         size_bytes=size_bytes,
         adopted=adopted,
+        unverified=unverified,
+        altered=altered,
     )
 
 

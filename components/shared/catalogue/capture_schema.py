@@ -14,6 +14,7 @@ other, since a recorder goes from one to the other in two transactions. When eit
 from __future__ import annotations
 
 from components.shared.catalogue.database import Schema
+from components.shared.catalogue.roll_up_schema import ROLL_UPS
 
 # Spans of one table never overlap each other, so the last one that starts before an end is the only one that can
 # reach over a start: one step in the index (camera, stream, start_ns) answers.
@@ -167,4 +168,31 @@ _VERSION_1 = (
     ),
 )
 
-CAPTURE = Schema("capture", (_VERSION_1,))
+_VOLUME_IDENTITIES = ("ALTER TABLE volume ADD COLUMN identity TEXT",)
+"""What the marker at a volume's root says; NULL until it has one."""
+
+_VERIFICATION = (
+    # Without CHECK and index, for which SQLite would read the whole table at the first start of this release.
+    "ALTER TABLE segment ADD COLUMN unverified INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE segment ADD COLUMN altered INTEGER NOT NULL DEFAULT 0",
+    "INSERT INTO counter (name, value) VALUES ('unverified_until', 0)",
+)
+"""`unverified`: the row was made from the file's trailer and nobody has hashed the file since; such rows have the
+sequences up to `unverified_until`, and get another one when they are verified. `altered`: the file's bytes turned out
+not to be those that its trailer was made for.
+"""
+
+_COUNTED_RUNS = (
+    "ALTER TABLE run ADD COLUMN counted_until_ns INTEGER",
+    *(
+        f"CREATE TRIGGER run_counted_{verb} AFTER {verb}{columns} ON run BEGIN UPDATE run SET counted_until_ns = "
+        "coalesce((SELECT start_ns FROM segment WHERE camera = NEW.camera AND stream = NEW.stream AND state = 'closed' "
+        "ORDER BY start_ns DESC LIMIT 1), NEW.started_ns - 1) WHERE run = NEW.run; END"
+        for verb, columns in (("INSERT", ""), ("UPDATE", " OF frames_recorded"))
+    ),
+)
+"""The start of the last segment whose frames are counted in a run, so that start-up need not add up a run of a year."""
+
+_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS)
+
+CAPTURE = Schema("capture", (_VERSION_1, _VERSION_2))

@@ -7,10 +7,11 @@ doing. What is found here and stays is somebody else's: a disk that loses bytes,
 The kinds of findings, by promise:
 
     not_there, unreadable, damaged          a catalogue or a volume that cannot be looked at
-    set_aside                               a damaged catalogue that its owner has replaced by a new one
+    set_aside                               a damaged or rebuilt catalogue that was replaced by a new one
     row_without_file, size_differs          a closed segment against its file
     does_not_parse, facts_differ            its file's bytes against what the row says of them
     hash_differs                            its file's SHA-256, when asked for
+    altered                                 a file that was found not to be what its trailer was made for
     file_without_row, in_quarantine         a file of a volume against the rows
     overlap, gap_overlap, uncovered         the time of a stream: in one segment or one gap, from when it was enabled
     garbage_left                            a deletion that nobody finishes
@@ -155,12 +156,13 @@ def _guarded(where: str, looks: Iterator[Look]) -> Iterator[Look]:
 
 
 def _capture_looks(capture: CaptureReader, volumes: frozenset[str], with_hash: bool) -> Iterator[Look]:
-    sequence = 0
-    while rows := capture.closed_after(sequence, READ_ROWS_MAX):
-        for row in rows:
-            if row.volume in volumes:
-                yield partial(segment_look, capture, row.segment, with_hash)
-        sequence = rows[-1].sequence or sequence
+    for rows_after in (capture.unverified_after, capture.closed_after):
+        sequence = 0
+        while rows := rows_after(sequence, READ_ROWS_MAX):
+            for row in rows:
+                if row.volume in volumes:
+                    yield partial(segment_look, capture, row.segment, with_hash)
+            sequence = rows[-1].sequence or sequence
     for camera, stream in capture.recorded_streams():
         yield partial(_timeline, capture, camera, stream)
     yield partial(_garbage, capture)
@@ -185,7 +187,7 @@ def _database(database: Database) -> list[Finding]:
 
 def _set_aside(folder: Path) -> list[Finding]:
     return [
-        Finding("set_aside", path.name, "it was damaged and its owner began a new one: recover it or take it away")
+        Finding("set_aside", path.name, "a new one was begun in its place: recover it or take it away")
         for path in set_aside_files(folder)
     ]
 
@@ -241,6 +243,8 @@ def _upload(capture: CaptureReader, sync: SyncReader, key: str) -> list[Finding]
         return [Finding("upload_without_segment", key, f"it waits for {upload.segment}")] if missing else []
     twins = [other.key for other in sync.uploads_of(upload.segment) if other.kind == "segment"]
     findings = [Finding("upload_twice", key, f"{upload.segment} goes to {', '.join(twins)}")] if len(twins) > 1 else []
+    if row.unverified:
+        return findings  # nobody knows the hash of its file yet
     if row.facts is None or (row.facts.sha256, row.facts.size_bytes) != (upload.sha256, upload.size_bytes):
         findings.append(Finding("upload_differs", key, f"it is not of the bytes of {upload.segment}"))
     return findings

@@ -13,11 +13,12 @@ from pathlib import Path
 from components.shared.catalogue.analysis import AnalysisReader
 from components.shared.catalogue.capture import CaptureReader, SegmentRow, Volume
 from components.shared.catalogue.segment_probe import chunks_of, glance
-from components.shared.catalogue.strays import QUARANTINE, is_there
+from components.shared.catalogue.strays import QUARANTINE
+from components.shared.catalogue.volumes import absence_of
 from components.shared.errors import Rejected
 from components.shared.runtime.files import disk_errors
 from components.shared.wire.object_keys import parse_relative_path
-from components.shared.wire.segment_file import Scan, SegmentHasher, facts_of
+from components.shared.wire.segment_file import Scan, SegmentHasher, facts_from_file, facts_of
 
 FOLDER_DEPTH_MAX = 8
 """A stream's files are five folders deep: below eight there is nothing of ours, perhaps a loop of mounts."""
@@ -39,8 +40,9 @@ Look = Callable[[], list[Finding]]
 
 def volume_look(capture: CaptureReader, volume: Volume) -> list[Finding]:
     """Whether a volume is there, and what waits in its quarantine."""
-    if not is_there(capture, volume):
-        return [Finding("not_there", f"volume {volume.volume}", f"{volume.root} is empty, its rows are not")]
+    absent = absence_of(capture, volume)
+    if absent is not None:
+        return [Finding("not_there", f"volume {volume.volume}", absent)]
     folder = volume.root / QUARANTINE
     with disk_errors(folder, "list"):
         names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
@@ -110,6 +112,8 @@ def segment_look(capture: CaptureReader, segment: str, with_hash: bool) -> list[
         findings.append(Finding("does_not_parse", row.path, fault))
     elif different := _differences(row, found):
         findings.append(Finding("facts_differ", row.path, f"not as its row says: {', '.join(different)}"))
+    if row.altered:
+        findings.append(Finding("altered", row.path, "its bytes are not those that its trailer was made for"))
     if with_hash:
         findings += _hash_findings(row, path)
     return findings
@@ -160,6 +164,8 @@ def _differences(row: SegmentRow, found: Scan) -> list[str]:
 
 
 def _hash_findings(row: SegmentRow, path: Path) -> list[Finding]:
+    if row.unverified:
+        return _trailer_findings(row, path)
     hasher = SegmentHasher()
     try:
         for chunk in chunks_of(path):
@@ -171,4 +177,15 @@ def _hash_findings(row: SegmentRow, path: Path) -> list[Finding]:
         return [Finding("hash_differs", row.path, f"SHA-256 is {hasher.sha256}, its row says {row.facts.sha256}")]
     if hasher.part_sha256s != row.part_sha256s:
         return [Finding("hash_differs", row.path, "the hashes of its parts are not those of its row")]
+    return []
+
+
+def _trailer_findings(row: SegmentRow, path: Path) -> list[Finding]:
+    """Of an unverified row only the trailer's hash is known."""
+    try:
+        facts_from_file(chunks_of(path))
+    except FileNotFoundError:
+        return []
+    except Rejected as error:
+        return [Finding("hash_differs", row.path, str(error))]
     return []

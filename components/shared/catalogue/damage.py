@@ -39,7 +39,7 @@ def mend(path: Path, step: Step = no_step) -> Path | None:
     with disk_errors(note, "look for"):
         if not note.exists():
             return None
-    aside = _set_aside(path, step) if _is_damaged(path) else None
+    aside = set_aside(path, step) if _is_damaged(path) else None
     remove_durably(note, step)
     return aside
 
@@ -70,8 +70,11 @@ def _is_damaged(path: Path) -> bool:
         connection.close()
 
 
-def _set_aside(path: Path, step: Step) -> Path:
-    """The log goes first: a new file beside an old log would take the old log's pages for its own."""
+def set_aside(path: Path, step: Step = no_step) -> Path:
+    """Gives a file and its log names of their own; gives the new place. May be repeated.
+
+    The log goes first: a new file beside an old log would take the old log's pages for its own.
+    """
     aside = _free_name(path)
     with disk_errors(path, "set aside"):
         Path(f"{path}-shm").unlink(missing_ok=True)

@@ -228,6 +228,18 @@ def open_for_writing(data: Path, schema: Schema, step: Step = no_step) -> Databa
     return database
 
 
+@contextmanager
+def writers_lock(data: Path, owner: str) -> Iterator[None]:
+    """Keeps the owner's file without a writer while the block runs. Transient while there is one."""
+    path = catalogue_path(data, owner)
+    make_folders(path.parent)
+    lock_fd = _take_lock(path.with_suffix(".lock"), path.name)
+    try:
+        yield
+    finally:
+        os.close(lock_fd)
+
+
 def open_for_reading(data: Path, schema: Schema) -> Database:
     """The owner's file for anybody else. Transient when it is not there, or is older than this reader."""
     path = catalogue_path(data, schema.owner)

@@ -32,7 +32,8 @@ from components.shared.catalogue import segment_probe
 from components.shared.catalogue.capture import CaptureWriter, GarbageRow, RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile_plan import Adopt, Neighbours, Quarantine, decide_open, decide_stray
 from components.shared.catalogue.segment_probe import Probed, make_whole
-from components.shared.catalogue.strays import Stray, is_there, move_aside, strays_of
+from components.shared.catalogue.strays import Stray, move_aside, strays_of
+from components.shared.catalogue.volumes import absence, absence_of
 from components.shared.errors import Fatal, Rejected, Transient
 from components.shared.runtime.files import Step, disk_errors, no_step, sync_folder
 from components.shared.wire.object_keys import StreamName, parse_relative_path
@@ -69,7 +70,7 @@ def reconcile(
 
 def repair_rows(writer: CaptureWriter, step: Step = no_step, probe: Probe = segment_probe.probe) -> list[Repair]:
     """Finishes half-done deletes, settles open segments and ends the runs that a crash cut off."""
-    there = {volume.volume for volume in writer.volumes() if _absence(writer, volume) is None}
+    there = {volume.volume for volume in writer.volumes() if absence_of(writer, volume) is None}
     repairs: list[Repair | None] = []
     for garbage in writer.garbage():
         if garbage.volume in there:
@@ -91,6 +92,8 @@ def repair_rows(writer: CaptureWriter, step: Step = no_step, probe: Probe = segm
 class SettlesSegments(Protocol):
     """What settling needs of a writer: see CaptureWriter."""
 
+    def volumes(self) -> list[Volume]: ...
+
     def open_segments(self) -> list[SegmentRow]: ...
 
     def run(self, run: str) -> RunRow | None: ...
@@ -101,9 +104,7 @@ class SettlesSegments(Protocol):
 
     def discard_segment(self, segment: str) -> None: ...
 
-    def adopt_segment(
-        self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]
-    ) -> int: ...
+    def adopt_segment(self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int: ...
 
 
 def settle_stream(
@@ -119,7 +120,7 @@ def settle_stream(
     a stray, which is adopted by the first start-up that sees it again.
     """
     rows = [row for row in writer.open_segments() if (row.camera, row.stream) == (camera, stream)]
-    return [_settle(writer, row, step, probe) for row in rows]
+    return [_settle(writer, row, step, probe if _is_there(writer, row.volume) else _not_found) for row in rows]
 
 
 def find_strays(writer: CaptureWriter, everything: bool = False) -> tuple[list[Stray], list[Repair]]:
@@ -128,7 +129,7 @@ def find_strays(writer: CaptureWriter, everything: bool = False) -> tuple[list[S
     failures = []
     everything = everything or writer.full_scan_due()
     for volume in writer.volumes():
-        absence = _absence(writer, volume)
+        absence = absence_of(writer, volume)
         if absence is None:
             try:
                 strays.extend(strays_of(writer, volume, everything))
@@ -166,8 +167,11 @@ def adopt_strays(
 def delete_garbage(writer: CaptureWriter, row: GarbageRow, step: Step = no_step) -> Repair:
     """Deletes the file of a garbage row for good, and what lies beside it, then the row.
 
-    May be repeated. Transient when the disk fails.
+    May be repeated. Transient when the disk fails, or is not the one that the file is on.
     """
+    for volume in writer.volumes():
+        if volume.volume == row.volume and (absent := absence(volume)) is not None:
+            raise Transient(f"{row.path} stays garbage: {absent}")
     path = writer.file_path(row)
     with disk_errors(path, "delete"):
         for name in (path, *(path.with_suffix(suffix) for suffix in BESIDE)):
@@ -254,12 +258,13 @@ def _adopt(writer: SettlesSegments, action: Adopt, path: Path, found: Probed | N
     return Repair("adopted", action.row.path, f"{facts.frames} frames, {facts.size_bytes} bytes")
 
 
-def _absence(writer: CaptureWriter, volume: Volume) -> str | None:
-    """Why a volume's files cannot be looked at, or None when they can."""
-    try:
-        return None if is_there(writer, volume) else f"volume {volume.volume} is not there"
-    except Transient as error:
-        return str(error)
+def _is_there(writer: SettlesSegments, name: str) -> bool:
+    return any(volume.volume == name and absence(volume) is None for volume in writer.volumes())
+
+
+def _not_found(_path: Path) -> Probed | None:
+    """What is found on a disk that is not there, whatever lies at its place."""
+    return None
 
 
 def _beside(writer: SettlesSegments, row: SegmentRow) -> Neighbours:

@@ -41,29 +41,15 @@ class Stray:
     path: str
 
 
-def is_there(reader: CaptureReader, volume: Volume) -> bool:
-    """Whether a volume's disk is there: an empty or missing root that should hold footage is one not mounted."""
-    with disk_errors(volume.root, "list"):
-        try:
-            with os.scandir(volume.root) as entries:
-                if next(entries, None) is not None:
-                    return True
-        except FileNotFoundError:
-            pass
-    return not reader.has_footage(volume.volume)
-
-
 def strays_of(reader: CaptureReader, volume: Volume, everything: bool) -> list[Stray]:
     """The strays of a volume, in no order; with `everything` from all folders."""
     garbage = {row.path for row in reader.garbage() if row.volume == volume.volume}
     strays = []
-    for stem, camera, stream in _stems(volume.root):
+    for stem, camera, stream in stems_of(volume.root):
         newest_ns = None if everything else reader.newest_start_ns(camera, stream, volume.volume)
         since = () if newest_ns is None else hour_folders(newest_ns)
         paths = [f"{stem}/{path}" for path in _files(volume.root / stem, since)]
-        known = reader.known_paths(
-            camera, stream, volume.volume, _BEFORE_ALL if newest_ns is None else hour_ns(newest_ns)
-        )
+        known = reader.known_paths(camera, stream, volume.volume, newest_ns)
         strays += [
             Stray(_start_ns(path), volume.volume, path) for path in paths if path not in known and path not in garbage
         ]
@@ -89,17 +75,13 @@ def move_aside(root: Path, path: Path, step: Step = no_step) -> Path:
     return target
 
 
-def hour_ns(wall_ns: int) -> int:
-    """The start of the hour of a wall time, which names its folder."""
-    return wall_ns - wall_ns % 3_600_000_000_000
-
-
 def hour_folders(wall_ns: int) -> tuple[str, ...]:
     """The folders of a wall time below its stream's: year, month, day, hour."""
     return tuple(f"{to_datetime(wall_ns):%Y %m %d %H}".split())
 
 
-def _stems(root: Path) -> Iterator[tuple[str, str, StreamName]]:
+def stems_of(root: Path) -> Iterator[tuple[str, str, StreamName]]:
+    """The folders of streams on a volume, with their camera and stream."""
     for stem in _folders(root, _STEM):
         stream: StreamName = "sub" if stem.endswith("~sub") else "main"
         yield stem, stem.removesuffix("~sub"), stream

@@ -98,8 +98,8 @@ def test_audio_runs_on(recorded: CaptureBox, camera: str, rate: int, samples: in
 
 
 def test_sound_stays_with_its_pictures(recorded: CaptureBox) -> None:
-    """In every segment, sound begins and ends with the pictures, to a quarter of a second."""
-    for path in recorded.files("cam-1"):
+    """In every segment but the last, which a stop may cut short, both begin and end together, to 250 ms."""
+    for path in recorded.files("cam-1")[:-1]:
         with av.open(str(path)) as container:
             spans: dict[str, tuple[float, float]] = {}
             for packet in container.demux():

@@ -1,4 +1,7 @@
-"""capture.db under any order of calls behaves as a simple model of spans: nothing overlaps, nothing is lost."""
+"""capture.db under any order of calls behaves as a simple model of spans: nothing overlaps, nothing is lost.
+
+The model counts in steps of 2.5 h, so that spans cross hours and days, and some are longer than a day.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,43 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, Volume, open_row
+from components.shared.catalogue.roll_ups import DAY_NS, HOUR_NS
 from components.shared.errors import Fatal, Transient
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
 from components.shared.wire.units import TimeBase, WallNs
-from tests.fakes.archive import START_NS, at
+from tests.fakes import archive
+from tests.fakes.archive import START_NS
 
-SECONDS = st.integers(0, 12)
+STEP_S = 9_000
+STEPS = st.integers(0, 12)
 CAUSES = st.sampled_from(["disk", "frozen"])
 BASE = TimeBase(1, 90_000)
 RUN = RunRow("run-1", "cam-1", "main", START_NS, None, "h264", 64, 48, BASE)
 FOREVER = 10**9
 
 Interval = tuple[int, int]
+
+
+def at(step: int) -> WallNs:
+    """The wall time of a step of the model."""
+    return archive.at(step * STEP_S)
+
+
+def rolled_up(spans: list[tuple[int, int, str, int]]) -> dict[tuple[int, int, str], tuple[int, int, int]]:
+    """What roll-ups must be, counted hour by hour: duration, spans and bytes by unit, start and cause."""
+    found: dict[tuple[int, int, str], tuple[int, int, int]] = {}
+    for start_ns, end_ns, cause, size_bytes in spans:
+        if end_ns - start_ns >= DAY_NS:
+            found[0, start_ns, cause] = (end_ns - start_ns, 1, size_bytes)
+            continue
+        for unit_ns in (HOUR_NS, DAY_NS):
+            for begin_ns in range(start_ns // unit_ns * unit_ns, end_ns, unit_ns):
+                part_ns = min(end_ns, begin_ns + unit_ns) - max(start_ns, begin_ns)
+                is_first = begin_ns <= start_ns
+                known = found.get((unit_ns, begin_ns, cause), (0, 0, 0))
+                added = (part_ns, int(is_first), size_bytes if is_first else 0)
+                found[unit_ns, begin_ns, cause] = (known[0] + added[0], known[1] + added[1], known[2] + added[2])
+    return found
 
 
 def overlap(one: Interval, other: Interval) -> bool:
@@ -35,7 +63,7 @@ class Refused(Exception):  # noqa: N818 - it is no error
 
 
 class Model:
-    """Whole seconds of one stream."""
+    """Whole steps of one stream."""
 
     def __init__(self) -> None:
         self.closed: dict[int, int] = {}
@@ -139,7 +167,7 @@ class Model:
 
     def covered(self) -> set[int]:
         spans = [*self.closed.items(), *((start, end or 20) for start, (end, _) in self.gaps.items())]
-        return {second for start, end in spans for second in range(start, end)}
+        return {step for start, end in spans for step in range(start, end)}
 
 
 class CaptureMachine(RuleBasedStateMachine):
@@ -180,12 +208,12 @@ class CaptureMachine(RuleBasedStateMachine):
         counts = (10, 1000, "ab" * 32, BASE, 0, 100, (Gop(100, 900, 9),))
         return SegmentFacts(at(start), at(end), "run-1", "h264", 64, 48, *counts)
 
-    @rule(start=SECONDS)
+    @rule(start=STEPS)
     def open_segment(self, start: int) -> None:
         row = open_row("cam-1", "main", at(start), "run-1", "main")
         self.same(lambda: self.writer.open_segment(row), lambda: self.model.open_segment(start))
 
-    @rule(end=SECONDS)
+    @rule(end=STEPS)
     def close_segment(self, end: int) -> None:
         start = self.model.opened if self.model.opened is not None else 5
 
@@ -194,7 +222,7 @@ class CaptureMachine(RuleBasedStateMachine):
 
         self.same(real, lambda: self.model.close_segment(end))
 
-    @rule(start=SECONDS, end=SECONDS)
+    @rule(start=STEPS, end=STEPS)
     def adopt_segment(self, start: int, end: int) -> None:
         row = open_row("cam-1", "main", at(start), "run-1", "main")
         covered = self.model.covered()
@@ -211,22 +239,22 @@ class CaptureMachine(RuleBasedStateMachine):
             self.writer.discard_segment(self.segment(self.model.opened))
         self.model.discard()
 
-    @rule(start=SECONDS, cause=CAUSES)
+    @rule(start=STEPS, cause=CAUSES)
     def begin_gap(self, start: int, cause: str) -> None:
         self.same(
             lambda: self.writer.begin_gap("cam-1", "main", at(start), cause), lambda: self.model.begin_gap(start, cause)
         )
 
-    @rule(end=SECONDS)
+    @rule(end=STEPS)
     def end_gap(self, end: int) -> None:
         self.same(lambda: self.writer.end_gap("cam-1", "main", at(end)), lambda: self.model.end_gap(end))
 
-    @rule(start=SECONDS, end=SECONDS, cause=CAUSES)
+    @rule(start=STEPS, end=STEPS, cause=CAUSES)
     def add_gap(self, start: int, end: int, cause: str) -> None:
         row = GapRow("cam-1", "main", at(start), at(end), cause)
         self.same(lambda: self.writer.add_gap(row), lambda: self.model.add_gap(start, end, cause))
 
-    @rule(start=SECONDS)
+    @rule(start=STEPS)
     def mark_garbage(self, start: int) -> None:
         covered = self.model.covered()
         self.same(
@@ -234,22 +262,36 @@ class CaptureMachine(RuleBasedStateMachine):
         )
         assert covered == self.model.covered(), "what is deleted stays told"
 
-    @rule(start=SECONDS)
+    @rule(start=STEPS)
     def drop_garbage(self, start: int) -> None:
         self.writer.drop_garbage(self.segment(start))
         self.model.garbage.discard(start)
 
+    @rule()
+    def recount(self) -> None:
+        self.writer.recount_roll_ups()
+
+    @invariant()
+    def roll_ups_equal_a_recount(self) -> None:
+        spans = [(row.start_ns, row.end_ns, "", row.size_bytes) for row in self.writer.segments(state="closed")]
+        spans += [(gap.start_ns, gap.end_ns, gap.cause, 0) for gap in self.writer.gaps()]
+        counted = rolled_up([(start, end, cause, size) for start, end, cause, size in spans if end is not None])
+        rows = self.writer.database.read(
+            "SELECT unit_ns, start_ns, cause, duration_ns, spans, size_bytes FROM roll_up LIMIT 1000"
+        )
+        assert {row[:3]: row[3:] for row in rows} == counted
+
     @invariant()
     def catalogue_is_the_model(self) -> None:
-        def second(wall_ns: WallNs | None) -> int | None:
-            return None if wall_ns is None else (wall_ns - START_NS) // 10**9
+        def step(wall_ns: WallNs | None) -> int | None:
+            return None if wall_ns is None else (wall_ns - START_NS) // (STEP_S * 10**9)
 
         rows = self.writer.segments()
-        assert {second(row.start_ns): second(row.end_ns) for row in rows if row.state == "closed"} == self.model.closed
-        assert [second(row.start_ns) for row in rows if row.state == "open"] == (
+        assert {step(row.start_ns): step(row.end_ns) for row in rows if row.state == "closed"} == self.model.closed
+        assert [step(row.start_ns) for row in rows if row.state == "open"] == (
             [] if self.model.opened is None else [self.model.opened]
         )
-        gaps = {second(gap.start_ns): (second(gap.end_ns), gap.cause) for gap in self.writer.gaps()}
+        gaps = {step(gap.start_ns): (step(gap.end_ns), gap.cause) for gap in self.writer.gaps()}
         assert gaps == self.model.gaps
         assert {row.segment for row in self.writer.garbage()} == {self.segment(start) for start in self.model.garbage}
         assert self.sequences == list(range(1, len(self.sequences) + 1))

@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 
 from components.shared.errors import Rejected
 from components.shared.wire.segment_boxes import parse_moof, parse_moov
-from components.shared.wire.segment_file import Fragment, FragmentScanner, facts_from_file, gop_index, scan
+from components.shared.wire.segment_file import (
+    Fragment,
+    FragmentScanner,
+    facts_from_file,
+    facts_of,
+    gop_index,
+    scan,
+)
+from components.shared.wire.segment_quick import QuickReader
 from components.shared.wire.segment_trailer import decode_trailer, encode_trailer
+from components.shared.wire.units import WallNs
 from tests.fakes.segment_files import segment_file
 
 WHOLE = segment_file("cam-1", 1_700_000_000_000_000_000, sound=True, seconds=3)
@@ -27,6 +36,19 @@ def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(edges)]
 
 
+def quick_or_thorough(data: bytes) -> bool:
+    """The quick reader gives the facts of a whole file, as the thorough one does, or leaves it to that one."""
+    found = QuickReader().read(lambda offset, count: data[offset : offset + count], len(data))
+    if found is None:
+        return False
+    thorough = scan([data])
+    assert (thorough.fault, thorough.ends_whole) == (None, True)
+    assert (found.header, found.trailer) == (thorough.header, thorough.trailer)
+    facts = facts_of(found.header, thorough.fragments, WallNs(0), WallNs(1), "", len(data), "")
+    assert (found.gops, found.frames, found.start_ticks) == (facts.gops, facts.frames, facts.start_ticks)
+    return True
+
+
 def bounded(chunks: list[bytes]) -> None:
     """Whatever the bytes are, reading them gives a value or Rejected."""
     found = scan(chunks)
@@ -38,6 +60,13 @@ def bounded(chunks: list[bytes]) -> None:
             gop_index(found.header, found.fragments)
     with suppress(Rejected):
         facts_from_file(chunks)
+    quick_or_thorough(b"".join(chunks))
+
+
+def test_the_quick_reader_reads_what_we_record() -> None:
+    """With and without sound: a file of ours is never left to the thorough reader."""
+    for whole in (WHOLE, segment_file("cam-1", 1_700_000_000_000_000_000)):
+        assert quick_or_thorough(whole)
 
 
 @pytest.mark.slow

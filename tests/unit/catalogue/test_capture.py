@@ -20,7 +20,7 @@ from components.shared.catalogue.capture import (
     open_row,
     subtract,
 )
-from components.shared.catalogue.capture_rows import TEXT_CHARS_MAX
+from components.shared.catalogue.capture_rows import RUN_COLUMNS, TEXT_CHARS_MAX
 from components.shared.catalogue.database import READ_ROWS_MAX
 from components.shared.errors import Fatal, NvrError, Rejected, Transient
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
@@ -388,7 +388,8 @@ def test_answers_longer_than_one_read_are_whole(writer: CaptureWriter) -> None:
             )
             do("INSERT INTO garbage VALUES (?, 'main', ?, '')", opened.segment, opened.path)
             do(
-                "INSERT INTO run SELECT ?, camera, stream, ?, NULL, codec, width, height, 1, 90000, 0, 0, '' FROM run "
+                f"INSERT INTO run ({RUN_COLUMNS}) "
+                "SELECT ?, camera, stream, ?, NULL, codec, width, height, 1, 90000, 0, 0, '' FROM run "
                 "WHERE run = 'run-1'",
                 f"run-x-{number}",
                 at(number),

@@ -243,7 +243,7 @@ def test_a_volume_that_cannot_be_read_hides_nothing_else(archive: Archive, tmp_p
     (archive.root / row.path).unlink()
     archive.writer.register_volume(Volume("other", tmp_path / "other"))
     (tmp_path / "other").write_bytes(b"no folder")
-    assert sorted(kinds(archive)) == ["row_without_file", "unreadable"]
+    assert sorted(kinds(archive)) == ["not_there", "row_without_file"]
 
 
 def test_thumbnails_against_their_files(archive: Archive) -> None:
