@@ -14,6 +14,8 @@ from pathlib import Path
 from components.capture.aftermath import settle_left
 from components.capture.camera_plan import WorkerStart
 from components.capture.cameras import Cameras
+from components.capture.clock_sync import read_synchronised
+from components.capture.clock_watch import ClockWatch, IsSynchronised
 from components.capture.core.room import Room
 from components.capture.crew import HireCrew
 from components.capture.crew_messages import Setup
@@ -74,7 +76,11 @@ def build(context: Context) -> Sequence[Task]:
 
 
 def put_together(
-    context: Context, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
+    context: Context,
+    open_source: OpenSource,
+    room: Room | None = None,
+    limits: RecorderLimits | None = None,
+    is_synchronised: IsSynchronised = read_synchronised,
 ) -> Parts:
     """The same without any other process, and with another source, another reserve of disk, other limits."""
     # Imported here, because only a process that records needs libav: the keeper would pay 20 MB for it.

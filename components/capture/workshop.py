@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from components.capture.clock_watch import ClockWatch
 from components.capture.core.frozen import WatchLimits
 from components.capture.core.reconnect import SCHEDULE_S
 from components.capture.core.segmenter import IsWhole
@@ -56,6 +57,7 @@ class Workshop:
     disk: GroupSync
     board: Board
     clock: Clock
+    watch: ClockWatch
     pump: Pump
     scribe: Scribe
     segment: SegmentLength = field(default_factory=SegmentLength)

@@ -42,6 +42,7 @@ class CaptureBox:
         self.clock = clock
         self.log = RecordingLog()
         self.broker = FakeBroker()
+        self.is_synchronised: bool | None = None
         self._segment_s = segment_s
         self._version = 0
         self._cameras: set[str] = set()

@@ -30,12 +30,19 @@ from components.shared.wire.units import WallNs
 
 STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
+_PRESENT = (
+    "start_ns < coalesce((SELECT start_ns FROM misdated WHERE camera = ?1 AND stream = ?2), 9223372036854775807) "
+    "ORDER BY start_ns DESC LIMIT 1"
+)
 RECORD_END = (
     "SELECT max(end) FROM (SELECT * FROM (SELECT coalesce(end_ns, start_ns) AS end FROM segment "
-    "WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1) UNION ALL SELECT * FROM "
-    "(SELECT coalesce(end_ns, start_ns) FROM gap WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1))"
+    f"WHERE camera = ?1 AND stream = ?2 AND {_PRESENT}) UNION ALL SELECT * FROM "
+    f"(SELECT coalesce(end_ns, start_ns) FROM gap WHERE camera = ?1 AND stream = ?2 AND {_PRESENT}))"
 )
-"""Where the record of a camera's stream ends, NULL without one; of what is open only the start is known."""
+"""Where the record of a camera's stream ends, NULL without one; of what is open only the start is known.
+
+What is misdated does not count: the record goes on in front of it.
+"""
 
 _STREAMS_OF = (
     "WITH RECURSIVE known (camera) AS (SELECT min(camera) FROM {table} UNION ALL "
@@ -250,6 +257,11 @@ class CaptureReader:
         """Where the record of a stream ends: what comes next starts here or later. None when there is no record."""
         found = self._database.read(RECORD_END, camera, stream)[0][0]
         return None if found is None else WallNs(found)
+
+    def misdated_ns(self, camera: str, stream: StreamName) -> WallNs | None:
+        """Where the part of a stream's record begins that a wrong clock dated ahead; None without one."""
+        found = self._database.read("SELECT start_ns FROM misdated WHERE camera = ? AND stream = ?", camera, stream)
+        return WallNs(found[0][0]) if found else None
 
     def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
         """When the newest segment of a stream on a volume starts, closed or open."""
