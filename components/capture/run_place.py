@@ -51,10 +51,10 @@ class RunPlace:
         ahead_s = round(timeline.ahead_ns / NS_PER_S, 3)
         if placement == "renew":
             true_ns = timeline.box_wall_ns(dts)
-            if timeline.ahead_ns < 0:
-                self._ledger.skip_to(true_ns)
             if timeline.ahead_ns < 0 or self._ledger.part_from_future(true_ns):
                 timeline.move_to(dts, true_ns)
+                self._begin_behind(dts)
+                self._ledger.skip_to(timeline.wall_ns(dts))
                 self._log.warning("clock_followed", ahead_s=ahead_s)
                 return True
         timeline.approach()

@@ -228,6 +228,7 @@ class CaptureWriter(CaptureReader):
     def skip_to(self, camera: str, stream: StreamName, until_ns: WallNs) -> None:
         """The clock was put forward: from where the record ends to `until_ns` is a gap with the cause `clock`."""
         with self._database.transaction(f"camera {camera}, skip") as do:
+            misdated.rejoin(do, camera, stream, until_ns)
             misdated.fill(do, camera, stream, until_ns, misdated.PUT_FORWARD)
 
     def add_gap(self, row: GapRow) -> None:

@@ -3,8 +3,9 @@
 The segments of a stream must not overlap, and what comes next begins where the record ends: that is what keeps a clock
 that steps back from overwriting anything. When a clock was a year ahead, it would date all new footage a year ahead as
 well, for a year. So the record is parted: what lies ahead is `misdated` from its first row on and stays as it is, can
-be looked at and is deleted like any other; the record goes on before it. When the true time comes there, the mark goes
-and the record goes on behind it.
+be looked at and is deleted like any other; the record goes on before it. A gap that reaches over now, because the clock
+leapt or was wrong when it ended, ends now: what it says of the future has not happened. When the true time comes to
+what is misdated, the mark goes and the record goes on behind it.
 
 Statements of capture.db, to be used in a transaction of its writer.
 """
@@ -29,7 +30,7 @@ _ENDED_AHEAD = (
     "SELECT min(start_ns) FROM (SELECT start_ns FROM segment WHERE camera = ?1 AND stream = ?2 AND start_ns > ?3 "
     "UNION ALL SELECT start_ns FROM gap WHERE camera = ?1 AND stream = ?2 AND start_ns > ?3 AND end_ns IS NOT NULL)"
 )
-_COVERS = "SELECT 1 FROM {} WHERE camera = ? AND stream = ? AND start_ns <= ? AND end_ns > ? LIMIT 1"
+_COVERING = "FROM {} WHERE camera = ?1 AND stream = ?2 AND start_ns <= ?3 AND end_ns > ?3 LIMIT 1"
 
 
 def part(do: Do, camera: str, stream: StreamName, now_ns: int) -> bool:
@@ -41,12 +42,19 @@ def part(do: Do, camera: str, stream: StreamName, now_ns: int) -> bool:
     start_ns = do(_ENDED_AHEAD, *key, now_ns)[0][0]
     if gap and gap[0][0] <= now_ns:
         return False
-    if start_ns is None and not gap:
+    if do(f"SELECT 1 {_COVERING.format('segment')}", *key, now_ns):
+        return False
+    over = do(f"SELECT gap, start_ns, cause {_COVERING.format('gap')}", *key, now_ns)
+    if over and over[0][2] == "policy":  # there was footage
+        return False
+    if start_ns is None and not gap and not over:
         return False
     if start_ns is not None and start_ns - now_ns < ROOM_NS_MIN:
         return False
-    if any(do(_COVERS.format(table), *key, now_ns, now_ns) for table in ("segment", "gap")):
-        return False
+    if over and over[0][1] < now_ns:
+        do("UPDATE gap SET end_ns = ? WHERE gap = ?", now_ns, over[0][0])
+    elif over:
+        do("DELETE FROM gap WHERE gap = ?", over[0][0])
     do(f"DELETE FROM gap WHERE {_OPEN_GAP}", *key)
     if start_ns is not None:
         do("INSERT OR REPLACE INTO misdated (camera, stream, start_ns) VALUES (?, ?, ?)", *key, start_ns)

@@ -164,6 +164,26 @@ def test_gap_that_lasts_beyond(writer: CaptureWriter, end: int) -> None:
     record(writer, max(end, YEAR + 20), YEAR + 100)
 
 
+@pytest.mark.parametrize("cause", ["clock", "component_down", "unreachable"])
+def test_gap_over_now_ends_now(writer: CaptureWriter, cause: str) -> None:
+    """A gap that a wrong clock made a year long lasts until now only, whatever its cause."""
+    record(writer, 0, 10)
+    writer.add_gap(GapRow("cam-1", "main", at(10), at(YEAR), cause))
+    record(writer, YEAR, YEAR + 20)
+    assert writer.part_from_future(*STREAM, at(30))
+    record(writer, 30, 40)
+    assert gaps(writer) == [(10, 30, cause, "")]
+    assert writer.misdated_ns(*STREAM) == at(YEAR)
+
+
+def test_deleted_footage_keeps_its_time(writer: CaptureWriter) -> None:
+    """Where footage was, and was deleted, there is no room either: its time is accounted for."""
+    record(writer, 0, 100)
+    record(writer, YEAR, YEAR + 20)
+    writer.mark_garbage(row(0).segment, "retention")
+    assert not writer.part_from_future(*STREAM, at(30))
+
+
 def test_another_cause_after_it(writer: CaptureWriter) -> None:
     """A gap that changes its cause after that time ends behind what is misdated, and the next begins there."""
     record(writer, 0, 10)
