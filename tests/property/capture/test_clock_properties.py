@@ -292,3 +292,16 @@ def test_year_ahead_and_put_right() -> None:
     assert abs(world.away[-1][1]) < NEAR_NS
     assert segments[-1].start_ns > TRUE_NS + 300 * DAY * NS_PER_S
     assert world.runs == 3
+
+
+def test_wrong_into_what_was_wrong_before() -> None:
+    """A clock that goes wrong twice, the second time into what the first one dated: footage goes behind that."""
+    life = [
+        (600, Happening("step", YEAR)),
+        (3_600, Happening("put right")),
+        (600, Happening("step", YEAR - 2_400)),
+        (600, Happening("put right")),
+    ]
+    world, segments, gaps = live_through(life, True, HOUR)
+    assert cover(Span(segments[0].start_ns, segments[-1].end_ns), segments, gaps).doubled == ()
+    assert abs(world.away[-1][1]) < NEAR_NS

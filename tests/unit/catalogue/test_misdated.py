@@ -11,6 +11,7 @@ import pytest
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.misdated import CAME_THERE, PUT_BACK, PUT_FORWARD, ROOM_NS_MIN
 from components.shared.errors import Fatal, Transient
+from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
 from components.shared.wire.units import NS_PER_S, TimeBase, WallNs
 from tests.fakes.archive import START_NS, at
@@ -18,7 +19,7 @@ from tests.fakes.archive import START_NS, at
 BASE = TimeBase(1, 90_000)
 YEAR = 365 * 86_400
 ROOM = ROOM_NS_MIN // NS_PER_S
-STREAM = ("cam-1", "main")
+STREAM: tuple[str, StreamName] = ("cam-1", "main")
 
 
 @pytest.fixture
