@@ -148,7 +148,7 @@ class CameraWorker:
     def _follow_clock(self) -> None:
         """A camera that is away has its gap now, and not in a future that a wrong clock has made."""
         try:
-            leave_future(self._ledger, self._workshop.watch, self._workshop.clock.wall_ns())
+            leave_future(self._ledger, self._workshop.clock, self._workshop.clock.wall_ns())
         except Transient as error:
             self._log.debug("clock_not_followed", error=error)
 

@@ -1,8 +1,8 @@
 """The wall clock as far as it is believed: a Clock, made of the box's clock and of what speaks for it.
 
 As long as the box's clock goes on evenly, this is it. When it steps, this one goes on as before by monotonic time, and
-follows when the step is believed (`core/placement`): so a wrong clock dates nothing for the half minute, the hour or the
-restart that it takes to be put right, and a gap that begins before a step and ends after it is as long as it was.
+follows when the step is believed (`core/placement`): so a clock that is wrong for a while dates nothing, and a gap that
+begins before a step and ends after it is as long as it was.
 
 Every process of Capture has one; any thread may ask. What is said of the clock changes rarely; each change is logged.
 """

@@ -113,7 +113,7 @@ class Attempt:
     def _prepare(self, parameters: StreamParameters) -> None:
         """The source is open."""
         self._timeline = RunTimeline(parameters)
-        self._place = RunPlace(self._timeline, self._ledger, self._workshop.watch, self._log)
+        self._place = RunPlace(self._timeline, self._ledger, self._clock, self._log)
         self._segmenter = Segmenter(parameters.video, self._workshop.segment.target_ns, self._workshop.is_whole)
         self._watch = StreamWatch(self._workshop.limits.watch, self._clock.monotonic_ns())
         reason = parameters.audio_dropped

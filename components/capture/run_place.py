@@ -45,7 +45,7 @@ class RunPlace:
         if self._ledger.is_room_ending(timeline.wall_ns(dts)):
             self._begin_behind(dts)
             return True
-        placement = decide_placement(timeline.ahead_ns, self._watch.look())
+        placement = decide_placement(timeline.ahead_ns)
         if placement == "keep":
             return False
         ahead_s = round(timeline.ahead_ns / NS_PER_S, 3)

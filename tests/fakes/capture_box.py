@@ -91,7 +91,9 @@ class CaptureBox:
         self, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
     ) -> Iterator[RunningCapture]:
         """Capture while the context lasts; stopped in good order at its end, unless a task fails, which is raised."""
-        with self._running(lambda context: put_together(context, open_source, room, limits)) as running:
+        with self._running(
+            lambda context: put_together(context, open_source, room, limits, lambda: self.is_synchronised)
+        ) as running:
             yield running
 
     @contextmanager

@@ -55,6 +55,10 @@ class ClockTrust:
         self._has_stepped = False
         self._doubt = ""
 
+    def doubt(self, reason: str) -> None:
+        """There is a reason for doubt from before, until the clock is synchronised."""
+        self._doubt = reason
+
     def look(
         self,
         wall_ns: WallNs,

@@ -4,8 +4,8 @@ A run follows the camera's ticks and knows nothing of steps of the box's clock, 
 while the step was the fault, wrongly once the clock is right. It is looked at where a segment ends anyway, so that a
 clock that steps every second cuts nothing: a step costs at most a new run at the next cut.
 
+- A step is followed when the clock has stood for a while and is believed; else time goes on as before it.
 - Less than `APART_NS` is what anchors are unsure of, and left.
-- A clock that has just stepped, or is not believed, is not followed.
 - A run that is off by little is led back, by pictures that last a little longer or shorter.
 - One that is off by more ends, and the next begins at the true time; where that is not free, because the record (dated
   ahead) is there already, the run is led back, however long that takes: nothing is recorded twice over the same time.
@@ -33,15 +33,15 @@ EVEN_NS = 3_600 * NS_PER_S
 """A clock that nothing speaks for is followed after an hour; it then dates new footage, and deletes nothing."""
 
 
-def decide_placement(ahead_ns: int, verdict: ClockVerdict) -> Placement:
-    """What becomes of a run that is ahead of the box's clock by so much (behind: negative)."""
-    if abs(ahead_ns) <= APART_NS or not is_followed(verdict):
+def decide_placement(ahead_ns: int) -> Placement:
+    """What becomes of a run that is ahead of the clock by so much (behind: negative)."""
+    if abs(ahead_ns) <= APART_NS:
         return "keep"
     return "lead" if abs(ahead_ns) <= LEAD_NS_MAX else "renew"
 
 
 def is_followed(verdict: ClockVerdict) -> bool:
-    """Whether new footage is dated by the clock of which that was said."""
+    """Whether time goes on by the clock of which that was said, also after a step of it."""
     if not verdict.is_plausible or (verdict.has_stepped and verdict.even_ns < SETTLED_NS):
         return False
     return verdict.is_trusted or verdict.even_ns >= EVEN_NS

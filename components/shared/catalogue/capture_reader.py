@@ -258,6 +258,11 @@ class CaptureReader:
         found = self._database.read(RECORD_END, camera, stream)[0][0]
         return None if found is None else WallNs(found)
 
+    def newest_end_ns(self) -> WallNs:
+        """Where the newest of all streams' records ends; 0 without any."""
+        ends = [self.record_end_ns(*stream) for stream in self.recorded_streams()]
+        return WallNs(max((end for end in ends if end is not None), default=0))
+
     def misdated_ns(self, camera: str, stream: StreamName) -> WallNs | None:
         """Where the part of a stream's record begins that a wrong clock dated ahead; None without one."""
         found = self._database.read("SELECT start_ns FROM misdated WHERE camera = ? AND stream = ?", camera, stream)

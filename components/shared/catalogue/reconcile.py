@@ -101,9 +101,7 @@ class SettlesSegments(Protocol):
 
     def discard_segment(self, segment: str) -> None: ...
 
-    def adopt_segment(
-        self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]
-    ) -> int: ...
+    def adopt_segment(self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int: ...
 
 
 def settle_stream(

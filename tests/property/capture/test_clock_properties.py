@@ -80,7 +80,8 @@ class World:
     def begin_process(self) -> None:
         hints = Hints(FakeBus(CAPTURE, clock=self.clock), self.clock, self.log)
         self.watch = ClockWatch(self.clock, lambda: self.is_synchronised, self.log)
-        self.ledger = StreamLedger("cam-1", "main", self.catalogue, hints, self.clock, self.log)
+        self.watch.begin_after(self.catalogue.newest_end_ns())
+        self.ledger = StreamLedger("cam-1", "main", self.catalogue, hints, self.watch, self.log)
         self.ledger.begin(None, "starting")
         self.connect()
 
@@ -105,7 +106,7 @@ class World:
     def picture(self, dts: int | None) -> None:
         now_ns = self.clock.monotonic_ns()
         packet = EncodedPacket("video", b"", dts, None, 0, True, MonotonicNs(now_ns))
-        for timed in self.timeline.feed(packet, self.clock.wall_ns(), self.clock.monotonic_ns()):
+        for timed in self.timeline.feed(packet, self.watch.wall_ns(), self.clock.monotonic_ns()):
             self.record(timed)
 
     def record(self, timed: TimedPacket) -> None:
