@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from components.shared.errors import Transient
+from components.shared.errors import Rejected, Transient
 from lab.running_site import SiteFailedError
 from lab.show import Show, perform
 
@@ -20,13 +20,15 @@ def add_show_arguments(parser: argparse.ArgumentParser, shows: Mapping[str, Show
     parser.epilog = f"names:\n{listed}"
     parser.add_argument("name", choices=tuple(shows), metavar="NAME", help="one of the names below")
     parser.add_argument("--quick", action="store_true", help="a form that takes less than a minute")
+    if any(show.for_days for show in shows.values()):
+        parser.add_argument("--days", type=int, metavar="N", help="simulate so many days, where days are simulated")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="work in this folder and leave it")
 
 
 def run_show(arguments: argparse.Namespace, shows: Mapping[str, Show]) -> int:
     """Run a show; 1 when a limit is broken."""
-    show = shows[arguments.name]
+    show = _over_days(shows[arguments.name], getattr(arguments, "days", None))
     takes_s = show.quick_takes_s if arguments.quick else show.takes_s
     print(f"{show.name}: {show.purpose}; takes about {takes_s} s", file=sys.stderr, flush=True)
     try:
@@ -47,6 +49,16 @@ def run_show(arguments: argparse.Namespace, shows: Mapping[str, Show]) -> int:
         print(f"{name} {figure:g}{bound}")
     print(f"on {told['machine']}, {told['seconds']} s: {'all limits kept' if told['pass'] else 'A LIMIT IS BROKEN'}")
     return 0 if told["pass"] else 1
+
+
+def _over_days(show: Show, days: int | None) -> Show:
+    if days is None:
+        return show
+    if show.for_days is None:
+        raise Rejected(f"{show.name} simulates no days: leave --days out")
+    if days < 1:
+        raise Rejected(f"--days {days}: at least 1")
+    return show.for_days(days)
 
 
 def _say(text: str) -> None:

@@ -46,13 +46,17 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """A benchmark or lab run. `run(quick, work, say)` measures in the empty folder `work`, telling its progress."""
+    """A benchmark or lab run. `run(quick, work, say)` measures in the empty folder `work`, telling its progress.
+
+    `for_days` gives the same show over so many simulated days, where it simulates days.
+    """
 
     name: str
     purpose: str
     takes_s: int
     quick_takes_s: int
     run: Callable[[bool, Path, Callable[[str], None]], Shown]
+    for_days: Callable[[int], Show] | None = None
 
 
 def machine() -> str:

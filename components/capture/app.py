@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.capture.aftermath import settle_left
 from components.capture.camera_plan import WorkerStart
 from components.capture.cameras import Cameras
+from components.capture.clock_sync import read_synchronised
+from components.capture.clock_watch import ClockWatch, IsSynchronised
 from components.capture.core.room import Room
 from components.capture.crew import HireCrew
 from components.capture.crew_messages import Setup
@@ -60,6 +62,7 @@ class Supplies:
     volume: Volume
     disk: GroupSync
     hints: Hints
+    watch: ClockWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +79,49 @@ def build(context: Context) -> Sequence[Task]:
 
 
 def put_together(
-    context: Context, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
+    context: Context,
+    open_source: OpenSource,
+    room: Room | None = None,
+    limits: RecorderLimits | None = None,
+    is_synchronised: IsSynchronised = read_synchronised,
 ) -> Parts:
-    """The same without any other process, and with another source, another reserve of disk, other limits."""
+    """The same without any other process, and with another source, reserve of disk, limits and word of the kernel."""
     # Imported here, because only a process that records needs libav: the keeper would pay 20 MB for it.
     from components.capture.crew_here import hire_here
 
-    return assemble(context, lambda supplies: hire_here(supplies, open_source, limits or RecorderLimits()), room)
+    def hiring(supplies: Supplies) -> Hiring:
+        return hire_here(supplies, open_source, limits or RecorderLimits())
+
+    return assemble(context, hiring, room, is_synchronised)
 
 
-def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room | None = None) -> Parts:
+def assemble(
+    context: Context,
+    hiring: Callable[[Supplies], Hiring],
+    room: Room | None = None,
+    is_synchronised: IsSynchronised = read_synchronised,
+) -> Parts:
     """The tasks, with crews as they are hired."""
-    clock, log, stop = context.clock, context.log, context.stop
-    started_ns = clock.wall_ns()
-    start = WorkerStart(started_ns, WallNs(started_ns - clock.monotonic_ns()))
+    clock = ClockWatch(context.clock, is_synchronised, context.log)
+    context = replace(context, clock=clock)
+    log, stop = context.log, context.stop
+    started_ns = clock.monotonic_ns()
     catalogue = CaptureWriter.open(context.data)
     volume = Volume(VOLUME, media_folder(context.data))
     make_folders(volume.root)
     catalogue.register_volume(volume)
     _tell_volumes(log, identify_volumes(catalogue))
     _tell(log, repair_rows(catalogue))
+    clock.begin_after(catalogue.newest_end_ns())
+    start = WorkerStart(
+        WallNs(clock.wall_ns() - clock.monotonic_ns() + started_ns), WallNs(clock.wall_ns() - clock.monotonic_ns())
+    )
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
     disk = GroupSync(volume.root, room or Room(), clock, log)
     disk.look()
     hints = Hints(context.bus, clock, log)
-    hired = hiring(Supplies(context, catalogue, volume, disk, hints))
+    hired = hiring(Supplies(context, catalogue, volume, disk, hints, clock))
 
     def make_ledger(camera: str) -> StreamLedger:
         return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
@@ -148,7 +168,7 @@ def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND, 
     table = answering(supplies.catalogue, supplies.hints)
 
     def hire(name: str) -> CrewProcess:
-        setup = Setup(name, context.data, supplies.volume, context.log.level)
+        setup = Setup(name, context.data, supplies.volume, context.log.level, supplies.watch.ahead_ns)
         return CrewProcess(setup, zygote.fork(), table, zygote, context.status, context.clock, hung_ns)
 
     return Hiring(hire, zygote.close)

@@ -16,6 +16,7 @@ from components.capture.core.reconnect import Cause, StreamStatus
 from components.capture.footage import Footage
 from components.capture.packet_source import SourceFailed, SourceRefused, SourceRequest
 from components.capture.recorder import Attempt
+from components.capture.run_place import leave_future
 from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import Workshop
 from components.shared.errors import Rejected, Transient
@@ -140,8 +141,16 @@ class CameraWorker:
         since_ns = ended_ns if has_recorded and ended_ns is not None else self._workshop.clock.wall_ns()
         self._status = self._status.failed(cause)
         self._ledger.lost(since_ns, cause, str(error))
+        self._follow_clock()
         self._ledger.changed(self._status)
         self._tell_board(error)
+
+    def _follow_clock(self) -> None:
+        """A camera that is away has its gap now, and not in a future that a wrong clock has made."""
+        try:
+            leave_future(self._ledger, self._workshop.clock, self._workshop.clock.wall_ns())
+        except Transient as error:
+            self._log.debug("clock_not_followed", error=error)
 
     def _tell_board(self, error: Transient | Rejected) -> None:
         self._workshop.board.failed(str(error))

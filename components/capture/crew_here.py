@@ -19,7 +19,7 @@ def hire_here(supplies: Supplies, open_source: OpenSource, limits: RecorderLimit
         scribe = Scribe(context.clock)
         pump = Pump(context.clock, scribe.wake)
         workshop = Workshop(
-            *(context.data, open_source, is_whole, supplies.disk, context.status, context.clock, pump, scribe),
+            *(context.data, open_source, is_whole, supplies.disk, context.status, supplies.watch, pump, scribe),
             limits=limits,
         )
         make_worker = workers_of(workshop, supplies.catalogue, supplies.volume, supplies.hints, context.log)

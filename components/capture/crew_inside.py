@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 
 from components.capture.calls import Caller
 from components.capture.camera_threads import CameraThreads, workers_of
+from components.capture.clock_sync import read_synchronised
+from components.capture.clock_watch import ClockWatch
 from components.capture.core.segmenter import IsWhole
 from components.capture.crew_messages import (
     REPORT_ERRORS_MAX,
@@ -37,7 +39,7 @@ from components.capture.remote_rows import RemoteHints, RemoteRows
 from components.capture.scribe import Scribe
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.errors import NvrError, Transient
-from components.shared.runtime.clock import Clock, SystemClock
+from components.shared.runtime.clock import SystemClock
 from components.shared.runtime.line_writer import LineWriter
 from components.shared.runtime.log import Log, json_log
 from components.shared.wire.topics import CAPTURE
@@ -101,9 +103,9 @@ class ReportedBoard:
 
 def run_crew(orders: socket.socket, calls: socket.socket, sources: CrewSources) -> int:
     """Record what the keeper says until it says stop, or is gone; the exit code."""
-    clock = SystemClock()
     setup = _first_order(orders)
-    log = json_log(CAPTURE, setup.log_level, LineWriter(), clock)
+    log = json_log(CAPTURE, setup.log_level, LineWriter(), SystemClock())
+    clock = ClockWatch(SystemClock(), read_synchronised, log, setup.clock_ahead_ns)
     log.info("crew_began", crew=setup.name, process=os.getpid())
     try:
         _Crew(setup, orders, calls, sources, clock, log).run()
@@ -123,7 +125,7 @@ class _Crew:
         orders: socket.socket,
         calls: socket.socket,
         sources: CrewSources,
-        clock: Clock,
+        clock: ClockWatch,
         log: Log,
     ) -> None:
         self._orders = orders

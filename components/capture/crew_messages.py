@@ -29,12 +29,13 @@ REPORT_ERRORS_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The first order: who the crew is, and where it works."""
+    """The first order: who the crew is, where it works, how much the keeper's time is ahead of the box's clock."""
 
     name: str
     data: Path
     volume: Volume
     log_level: Level
+    clock_ahead_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

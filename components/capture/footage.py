@@ -89,21 +89,26 @@ class Footage:
         """A run begins with the picture at `dts`."""
         start_ns = timeline.wall_ns(dts)
         run = segment_id(self._camera, self._stream, start_ns)
+        known = timeline.clock
         self._catalogue.begin_run(
             RunRow(
                 *(run, self._camera, self._stream, start_ns, None),
                 *(video.codec, video.width, video.height, video.time_base),
+                anchor_source=known.source,
+                clock_offset_ns=known.offset_ns,
+                anchor_uncertainty_ns=known.uncertainty_ns,
             )
         )
         self._audio = audio
         self._run = _Run(run, video, timeline)
-        offset_ns = timeline.sender_offset_ns
         self._log.info(
             "run_began",
             run=run,
             codec=video.codec,
             picture=f"{video.width}x{video.height}",
-            sender_offset_s=None if offset_ns is None else round(offset_ns / NS_PER_S, 3),
+            anchor=known.source,
+            uncertainty_s=round(known.uncertainty_ns / NS_PER_S, 3),
+            clock_offset_s=None if known.offset_ns is None else round(known.offset_ns / NS_PER_S, 3),
         )
 
     def begin_segment(self, dts: int, video: VideoParameters) -> None:
@@ -181,6 +186,11 @@ class Footage:
         end_ns = self.ended_ns if self.ended_ns is not None else run.timeline.wall_ns(0)
         self._quietly("end_run", lambda: self._catalogue.update_run(run.run, run.received, run.recorded))
         self._quietly("end_run", lambda: self._catalogue.end_run(run.run, end_ns, cause))
+        known = run.timeline.clock
+        self._quietly(
+            "end_run",
+            lambda: self._catalogue.set_run_clock(run.run, known.source, known.offset_ns, known.uncertainty_ns),
+        )
         self._log.info(
             "run_ended", run=run.run, cause=cause, frames_received=run.received, frames_recorded=run.recorded
         )

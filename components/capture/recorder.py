@@ -22,6 +22,7 @@ from components.capture.packet_queue import Batch, PacketQueue
 from components.capture.packet_source import OpenSource, SourceFailed, SourceRequest
 from components.capture.pump import Pump, PumpedSource
 from components.capture.recorded_file import DiskFailed
+from components.capture.run_place import RunPlace
 from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import Workshop
 from components.shared.errors import Rejected, Transient
@@ -55,6 +56,7 @@ class Attempt:
         self.queue = PacketQueue(workshop.clock, workshop.limits.waiting_bytes_max)
         self._timeline: RunTimeline | None = None
         self._segmenter: Segmenter | None = None
+        self._place: RunPlace | None = None
         self._watch: StreamWatch | None = None
         self._audio: AudioTrack | None = None
         self._began_ns = self._clock.monotonic_ns()
@@ -111,6 +113,7 @@ class Attempt:
     def _prepare(self, parameters: StreamParameters) -> None:
         """The source is open."""
         self._timeline = RunTimeline(parameters)
+        self._place = RunPlace(self._timeline, self._ledger, self._clock, self._log)
         self._segmenter = Segmenter(parameters.video, self._workshop.segment.target_ns, self._workshop.is_whole)
         self._watch = StreamWatch(self._workshop.limits.watch, self._clock.monotonic_ns())
         reason = parameters.audio_dropped
@@ -142,6 +145,7 @@ class Attempt:
     def _record(self, timed: TimedPacket) -> None:
         assert self._timeline is not None, "packets come after parameters"
         assert self._segmenter is not None, "packets come after parameters"
+        assert self._place is not None, "packets come after parameters"
         if timed.packet.kind == "audio":
             self._footage.write(timed)
             return
@@ -153,10 +157,11 @@ class Attempt:
             self._footage.end_segment()
         if step is Step.RENEW:
             self._footage.end_run("the picture's parameters changed", 0)
+        if step is Step.CUT and self._place.follow(timed.dts):
+            self._footage.end_run("the clock was set", 0)
+            step = Step.RENEW
         if step is Step.BEGIN:
-            moved_ns = self._timeline.begin_at(timed.dts, self._ledger.record_end_ns())
-            if moved_ns > NS_PER_S:
-                self._log.warning("clock_behind_record", moved_s=round(moved_ns / NS_PER_S, 3))
+            self._place.begin(timed.dts)
             self._ledger.found(self._timeline.wall_ns(timed.dts))
         if step in (Step.BEGIN, Step.RENEW):
             self._footage.begin_run(self._segmenter.parameters, self._audio, self._timeline, timed.dts)

@@ -31,6 +31,7 @@ ROWS_CALLS = (
         "file_path",
     ),
     *("begin_gap", "end_gap", "add_gap", "gaps", "record_end_ns"),
+    *("set_run_clock", "misdated_ns", "part_from_future", "rejoin_future", "skip_to"),
 )
 """The methods of StreamRows."""
 
@@ -127,3 +128,18 @@ class RemoteRows:
 
     def record_end_ns(self, camera: str, stream: StreamName) -> WallNs | None:
         return cast(WallNs | None, self._call("record_end_ns", camera, stream))
+
+    def set_run_clock(self, run: str, source: str, offset_ns: int | None, uncertainty_ns: int) -> None:
+        self._call("set_run_clock", run, source, offset_ns, uncertainty_ns)
+
+    def misdated_ns(self, camera: str, stream: StreamName) -> WallNs | None:
+        return cast(WallNs | None, self._call("misdated_ns", camera, stream))
+
+    def part_from_future(self, camera: str, stream: StreamName, now_ns: WallNs) -> bool:
+        return cast(bool, self._call("part_from_future", camera, stream, now_ns))
+
+    def rejoin_future(self, camera: str, stream: StreamName, at_ns: WallNs) -> bool:
+        return cast(bool, self._call("rejoin_future", camera, stream, at_ns))
+
+    def skip_to(self, camera: str, stream: StreamName, until_ns: WallNs) -> None:
+        self._call("skip_to", camera, stream, until_ns)

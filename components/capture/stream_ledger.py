@@ -22,10 +22,13 @@ from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import StreamChanged
 from components.shared.wire.object_keys import StreamName
-from components.shared.wire.units import WallNs
+from components.shared.wire.units import NS_PER_S, WallNs, format_iso
 
 OWED_MAX = 200
 """Gaps that wait for a disk: one per change of cause, hours of a camera that comes and goes."""
+
+SOON_NS = 1_200 * NS_PER_S
+"""Two of the longest segments, with long GOPs, and time to spare: a segment that begins earlier ends in time."""
 
 _FAR_FUTURE_NS = 2**62
 """Gaps that last longer than this have no end."""
@@ -129,9 +132,31 @@ class StreamLedger:
         self._catalogue.end_gap(self.camera, self.stream, self._end_of_record(self._clock.wall_ns()))
         self._catalogue.remove_stream(self.camera, self.stream)
 
-    def record_end_ns(self) -> WallNs:
-        """Footage begins there or later."""
+    def record_end_ns(self, now_ns: WallNs) -> WallNs:
+        """Footage begins there or later. What is misdated does not count until the time comes there."""
+        self._catalogue.rejoin_future(self.camera, self.stream, WallNs(now_ns + SOON_NS))
         return self._end_of_record(WallNs(0))
+
+    def is_room_ending(self, now_ns: WallNs) -> bool:
+        """Whether the record will soon come to what is misdated."""
+        start_ns = self._catalogue.misdated_ns(self.camera, self.stream)
+        return start_ns is not None and start_ns <= now_ns + SOON_NS
+
+    def part_from_future(self, now_ns: WallNs) -> bool:
+        """Take what the record says of the time after `now_ns` as misdated; whether footage can begin there now."""
+        self.flush()
+        if not self._catalogue.part_from_future(self.camera, self.stream, now_ns):
+            return False
+        if self._enabled_ns is not None and self._enabled_ns > now_ns:
+            self._enabled_ns = now_ns
+            self._owes_status = True
+        self._log.warning("record_is_misdated", goes_on=format_iso(now_ns))
+        return True
+
+    def skip_to(self, start_ns: WallNs) -> None:
+        """The clock was put forward to there: the time between was none, and is told as a gap."""
+        self.flush()
+        self._catalogue.skip_to(self.camera, self.stream, start_ns)
 
     def flush(self) -> None:
         """Write what is owed; Transient when the catalogue does not take it."""
@@ -156,6 +181,7 @@ class StreamLedger:
 
     def _add_absence(self, start: WorkerStart) -> None:
         assert self._enabled_ns is not None, "set before"
+        self._catalogue.rejoin_future(self.camera, self.stream, start.started_ns)
         end_ns = self._catalogue.record_end_ns(self.camera, self.stream)
         found = absence(end_ns, self._enabled_ns, start.booted_ns, start.started_ns)
         if found is not None:

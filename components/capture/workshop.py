@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from components.capture.clock_watch import ClockWatch
 from components.capture.core.frozen import WatchLimits
 from components.capture.core.reconnect import SCHEDULE_S
 from components.capture.core.segmenter import IsWhole
@@ -14,7 +15,6 @@ from components.capture.packet_queue import WAITING_BYTES_MAX
 from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
 from components.capture.scribe import Scribe
-from components.shared.runtime.clock import Clock
 from components.shared.runtime.supervisor import Backoff
 from components.shared.wire.recording_config import RecordingSection
 from components.shared.wire.units import NS_PER_S
@@ -55,7 +55,7 @@ class Workshop:
     is_whole: IsWhole
     disk: GroupSync
     board: Board
-    clock: Clock
+    clock: ClockWatch
     pump: Pump
     scribe: Scribe
     segment: SegmentLength = field(default_factory=SegmentLength)

@@ -42,6 +42,7 @@ class CaptureBox:
         self.clock = clock
         self.log = RecordingLog()
         self.broker = FakeBroker()
+        self.is_synchronised: bool | None = None
         self._segment_s = segment_s
         self._version = 0
         self._cameras: set[str] = set()
@@ -90,7 +91,9 @@ class CaptureBox:
         self, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
     ) -> Iterator[RunningCapture]:
         """Capture while the context lasts; stopped in good order at its end, unless a task fails, which is raised."""
-        with self._running(lambda context: put_together(context, open_source, room, limits)) as running:
+        with self._running(
+            lambda context: put_together(context, open_source, room, limits, lambda: self.is_synchronised)
+        ) as running:
             yield running
 
     @contextmanager

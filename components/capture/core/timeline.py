@@ -15,71 +15,61 @@ What senders get wrong is repaired here, by these rules, and counted:
   media time agrees with the arrivals again, so that a run of a month is not minutes wrong.
 
 Packets arrive late, never early. So the anchor is the earliest start that any of the first pictures allows: a burst of
-buffered pictures after connecting does not shift it. That is why packets are held for `SETTLE_NS` at a run's start.
+buffered pictures after connecting does not shift it. That is why packets are held for `SETTLE_NS` at a run's start. A
+sender whose clock agrees with ours to half a second knows better, and decides; when its first report comes later, the
+run is led there. How sure an anchor is, `clock` tells.
+
+What the wall clock does during a run moves nothing here. How far the two are apart by now is `ahead_ns`; who decides
+that the run is to follow (see `placement`) leads it there by `approach`, unnoticeably, or has the next run begin at
+another moment by `move_to`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from components.capture.core.packet_times import SETTLE_NS, AudioTimes, Repairs, VideoTimes
 from components.capture.core.packets import EncodedPacket, StreamParameters, TimedPacket
-from components.shared.wire.units import NS_PER_MS, NS_PER_S, MonotonicNs, TimeBase, WallNs
-
-SETTLE_NS = 400 * NS_PER_MS
-"""Several pictures of a slow camera after the burst; what a kill in a run's first moment would lose."""
-
-JUMP_NS = NS_PER_S
-"""A sender's time that moves by more, unlike ours, has jumped; by less, it is jitter."""
-
-LEAD_NS_MAX = 2 * NS_PER_S
-"""Media time may be ahead of the arrivals by this much: the anchor's error and a sender's jitter."""
-
-LAG_NS_MAX = 30 * NS_PER_S
-"""A connection delivers later than this only after it counts as frozen: the sender's time stood still."""
-
-SLEW_WINDOW_NS = 30 * NS_PER_S
-"""The least delay of a window says how clocks differ; a congested network is clear at times within it."""
-
-SLEW_FROM_NS = 250 * NS_PER_MS
-"""Smaller differences are the network's."""
-
-SLEW_PART = 16
-"""A sixteenth of a picture's duration: not seen in playback, and more than the worst clock of a camera is wrong."""
-
-AUDIO_SKEW_NS_MAX = NS_PER_S
-"""Sound further away from the picture than this has times of its own and is put beside the picture anew."""
+from components.shared.wire.units import NS_PER_MS, MonotonicNs, TimeBase, WallNs
 
 SENDER_OFFSET_NS_MAX = 500 * NS_PER_MS
 """A sender's clock that agrees with ours this well is right about when a picture was taken; no other is asked."""
 
-FIRST_DURATION_NS = 40 * NS_PER_MS
-"""How long a picture lasts of whose kind nothing is known yet: 25 a second."""
-
-_WRAP_BITS = (32, 33)
-"""RTP timestamps have 32 bits, those of MPEG program streams 33."""
+AnchorSource = Literal["sender", "arrival"]
 
 
-@dataclass(slots=True)
-class Repairs:
-    """What was wrong with the sender's times so far, for the log."""
+@dataclass(frozen=True, slots=True)
+class RunClock:
+    """By what a run's wall time is known.
 
-    missing: int = 0
-    backwards: int = 0
-    jumped: int = 0
-    slewed_ns: int = 0
+    `offset_ns` is the sender's clock minus the box's, None when the sender tells no time. `uncertainty_ns` is how far
+    the anchor may be from the box's clock: where the sender decides, the truth is between its word and the arrivals';
+    where the arrivals do, it is how much later the second-best of them would have put it, and the length of a picture.
+    What a run was moved against the clock, because its place was taken, counts too.
+    """
+
+    source: AnchorSource
+    offset_ns: int | None
+    uncertainty_ns: int
 
 
 class RunTimeline:
     """Gives every packet its place; see the module. One per connection; video decides, audio follows."""
 
     def __init__(self, parameters: StreamParameters) -> None:
-        self._video = _VideoTimes(parameters.video.time_base)
-        self._audio = _AudioTimes(parameters.audio.time_base) if parameters.audio else None
+        self._video = VideoTimes(parameters.video.time_base)
+        self._audio = AudioTimes(parameters.audio.time_base) if parameters.audio else None
         self._held: list[TimedPacket] = []
         self._first_arrived_ns: int | None = None
-        self._to_wall_ns = 0
+        self._to_wall_ns = 0  # the box's wall clock minus its monotonic one, now
+        self._run_to_wall_ns = 0  # the same by the run's anchor, what it was led since not counted
         self._anchor_ns: int | None = None
-        self._moved_ns = 0
+        self._spread_ns = 0
+        self._source: AnchorSource = "arrival"
+        self._sender_shift_ns = 0  # how much the sender moved the anchor
+        self._sender_owed_ns = 0  # how much the run was to be led because of a later word of the sender
         self._sender_offset_ns: int | None = None
 
     @property
@@ -88,9 +78,16 @@ class RunTimeline:
         return self._video.repairs
 
     @property
-    def sender_offset_ns(self) -> int | None:
-        """The sender's clock minus ours, where the sender tells its time; its newest word."""
-        return self._sender_offset_ns
+    def ahead_ns(self) -> int:
+        """How much the run's wall time is ahead of the box's wall clock by now; negative when it is behind."""
+        return self._run_to_wall_ns + self._sender_owed_ns - self._video.approached_ns - self._to_wall_ns
+
+    @property
+    def clock(self) -> RunClock:
+        """By what the run's wall time is known; of use once packets are given out."""
+        apart_ns = abs(self._sender_shift_ns) + abs(self._sender_owed_ns)
+        unsure_ns = apart_ns if self._source == "sender" else self._spread_ns
+        return RunClock(self._source, self._sender_offset_ns, unsure_ns + abs(self.ahead_ns))
 
     def feed(self, packet: EncodedPacket, wall_ns: WallNs, monotonic_ns: MonotonicNs) -> list[TimedPacket]:
         """The packets whose place is known with this one, in order; `wall_ns` and `monotonic_ns` are read together."""
@@ -119,231 +116,56 @@ class RunTimeline:
         assert self._anchor_ns is not None, "packets are given out after the anchor is known"
         return WallNs(self._anchor_ns + self._video.time_base.to_ns(ticks))
 
+    def box_wall_ns(self, ticks: int) -> WallNs:
+        """When that was by what the box's wall clock says now."""
+        return WallNs(self.wall_ns(ticks) - self.ahead_ns)
+
     def begin_at(self, ticks: int, not_before_ns: WallNs) -> int:
         """Move the anchor forward so that `ticks` is not before where the record of before ends; by how much (ns)."""
-        assert self._anchor_ns is not None, "packets are given out after the anchor is known"
         moved_ns = max(0, not_before_ns - self.wall_ns(ticks))
-        self._moved_ns += moved_ns
-        self._anchor_ns += moved_ns
+        self.move_to(ticks, WallNs(self.wall_ns(ticks) + moved_ns))
         return moved_ns
 
+    def move_to(self, ticks: int, wall_ns: WallNs) -> None:
+        """From now on `ticks` is at that wall time: for a run that begins there. Nobody asks for what was before."""
+        assert self._anchor_ns is not None, "packets are given out after the anchor is known"
+        moved_ns = wall_ns - self.wall_ns(ticks)
+        self._anchor_ns += moved_ns
+        self._run_to_wall_ns += moved_ns
+        self._video.approach(0)
+
+    def approach(self) -> None:
+        """Lead the run to the box's clock: pictures last a little longer or shorter until the two agree."""
+        self._video.approach(self.ahead_ns)
+
     def _settle(self) -> None:
-        self._video.settle()
+        self._spread_ns = self._video.settle()
+        self._run_to_wall_ns = self._to_wall_ns
         self._anchor_ns = self._to_wall_ns + self._video.origin_ns
-        self._hear_sender(self._held)
-        offset_ns = self._sender_offset_ns
+        offset_ns = _offset_in(self._held, self._anchor_ns, self._video.time_base)
         if offset_ns is not None and abs(offset_ns) <= SENDER_OFFSET_NS_MAX:
-            self._moved_ns = offset_ns
+            self._source, self._sender_shift_ns = "sender", offset_ns
             self._anchor_ns += offset_ns
 
     def _release(self) -> list[TimedPacket]:
         if self._anchor_ns is None:
             return []
-        released = self._held
-        self._held = []
-        self._hear_sender(released)
+        released, self._held = self._held, []
+        # The box's word on when tick 0 was, without the sender's.
+        begun_ns = self._anchor_ns - self.ahead_ns - self._sender_shift_ns + self._sender_owed_ns
+        offset_ns = _offset_in(released, begun_ns, self._video.time_base)
+        if offset_ns is None:
+            return released
+        self._sender_offset_ns = offset_ns
+        if self._source == "arrival" and abs(offset_ns) <= SENDER_OFFSET_NS_MAX:
+            self._source, self._sender_owed_ns = "sender", -offset_ns
+            self._video.approach(-offset_ns)
         return released
 
-    def _hear_sender(self, placed: list[TimedPacket]) -> None:
-        for timed in reversed(placed):
-            if timed.packet.kind == "video" and timed.packet.sender_wall_ns is not None:
-                ours_ns = self.wall_ns(timed.pts) - self._moved_ns
-                self._sender_offset_ns = timed.packet.sender_wall_ns - ours_ns
-                return
 
-
-class _VideoTimes:
-    """The places of video packets. One is held back until the next one says how long it lasts."""
-
-    def __init__(self, time_base: TimeBase) -> None:
-        self.time_base = time_base
-        self.repairs = Repairs()
-        self._without_time: list[EncodedPacket] = []
-        self._last: EncodedPacket | None = None
-        self._raw = 0  # the newest time of the sender that was believed, and what it stands for
-        self._raw_dts = 0
-        self._last_dts = 0
-        self._last_pts = 0
-        self._duration = max(1, int(time_base.from_ns(FIRST_DURATION_NS)))
-        self._origin_ns: int | None = None
-        self._is_settled = False
-        self._window_began_ns = 0
-        self._window_lag_ns: int | None = None
-        self._slew_ticks = 0
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether any picture has a place."""
-        return self._last is not None
-
-    @property
-    def origin_ns(self) -> int:
-        """The monotonic time of tick 0, as the arrivals say."""
-        assert self._origin_ns is not None, "a picture has a place"
-        return self._origin_ns
-
-    def settle(self) -> None:
-        """From now on the origin stands."""
-        self._is_settled = True
-        self._window_lag_ns = None
-
-    def place_ns(self, arrived_ns: int) -> int:
-        """The media time, in ns, of a packet of another kind that arrived then, beside the pictures."""
-        assert self._last is not None, "a picture has a place"
-        return self.time_base.to_ns(self._last_dts) + max(0, arrived_ns - self._last.arrived_ns)
-
-    @property
-    def shift_ns(self) -> int:
-        """How much placed times are ahead of the sender's."""
-        return self.time_base.to_ns(self._raw_dts) - self.time_base.to_ns(self._raw)
-
-    def feed(self, packet: EncodedPacket) -> list[TimedPacket]:
-        """The pictures whose place and duration are known now."""
-        if self._last is None:
-            self._without_time.append(packet)
-            if _time_of(packet) is None and packet.arrived_ns - self._without_time[0].arrived_ns < SETTLE_NS:
-                return []
-            return self._begin()
-        dts = self._place(packet)
-        placed = self._give_out(dts - self._last_dts)
-        self._take(packet, dts)
-        return [placed]
-
-    def finish(self) -> list[TimedPacket]:
-        """The picture held back."""
-        placed = self._begin() if self._last is None and self._without_time else []
-        return [*placed, self._give_out(self._duration)] if self._last is not None else []
-
-    def _begin(self) -> list[TimedPacket]:
-        """Place what came before the first known time: backwards from that one, by what each lasts."""
-        waiting, self._without_time = self._without_time, []
-        known = _time_of(waiting[-1])
-        durations = [packet.duration_ticks or self._duration for packet in waiting[:-1]]
-        raw = (known or 0) - sum(durations)
-        self.repairs.missing += sum(1 for packet in waiting if _time_of(packet) is None)
-        placed = []
-        dts = 0
-        for packet, duration in zip(waiting, [*durations, 0], strict=True):
-            if self._last is not None:
-                placed.append(self._give_out(dts - self._last_dts))
-            self._believe(raw + dts, dts)
-            self._take(packet, dts)
-            dts += duration
-        return placed
-
-    def _give_out(self, duration: int) -> TimedPacket:
-        assert self._last is not None, "a picture is held back"
-        self._duration = duration
-        return TimedPacket(self._last, self._last_dts, self._last_pts, duration)
-
-    def _believe(self, raw: int, dts: int) -> int:
-        """From now on the sender's time `raw` stands for `dts`; gives `dts`."""
-        self._raw, self._raw_dts = raw, dts
-        return dts
-
-    def _take(self, packet: EncodedPacket, dts: int) -> None:
-        ahead = 0
-        if packet.pts is not None and packet.dts is not None:
-            ahead = packet.pts - packet.dts
-            if not 0 <= self.time_base.to_ns(ahead) <= LEAD_NS_MAX:
-                ahead = 0
-        self._last, self._last_dts, self._last_pts = packet, dts, dts + ahead
-        origin_ns = packet.arrived_ns - self.time_base.to_ns(dts)
-        if self._origin_ns is None or (not self._is_settled and origin_ns < self._origin_ns):
-            self._origin_ns = origin_ns
-        self._watch_clock(packet.arrived_ns)
-
-    def _place(self, packet: EncodedPacket) -> int:
-        """The packet's decode time in the run: after the one before, always."""
-        assert self._last is not None, "the first picture has a place"
-        as_arrived = max(self._last_dts + 1, int(self.time_base.from_ns(packet.arrived_ns - self.origin_ns)))
-        raw = _time_of(packet)
-        if raw is None:
-            self.repairs.missing += 1
-            step = self._last.duration_ticks or self._duration
-            is_near = abs(self.time_base.to_ns(as_arrived - self._last_dts - step)) <= JUMP_NS or not self._is_settled
-            dts = self._last_dts + step if is_near else as_arrived
-            return self._believe(self._raw + dts - self._raw_dts, dts)
-        step = self._unwrapped(raw - self._raw)
-        if self._has_jumped(step, packet.arrived_ns):
-            self.repairs.jumped += 1
-            return self._believe(raw, as_arrived)
-        if step <= 0 or self._raw_dts + step <= self._last_dts:
-            # What the times stand for stays: those that follow catch up by themselves.
-            self.repairs.backwards += 1
-            return self._last_dts + 1
-        return self._believe(raw, max(self._last_dts + 1, self._raw_dts + self._slewed(step)))
-
-    def _unwrapped(self, step: int) -> int:
-        for bits in _WRAP_BITS:
-            short = (step + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
-            if short != step and abs(self.time_base.to_ns(short)) <= JUMP_NS:
-                return short
-        return step
-
-    def _has_jumped(self, step: int, arrived_ns: int) -> bool:
-        step_ns = self.time_base.to_ns(step)
-        if step_ns < -JUMP_NS:
-            return True
-        lag_ns = arrived_ns - self.origin_ns - self.time_base.to_ns(self._raw_dts) - step_ns
-        if step_ns > JUMP_NS:
-            return lag_ns < (-LEAD_NS_MAX if self._is_settled else -LAG_NS_MAX)
-        return lag_ns > LAG_NS_MAX
-
-    def _watch_clock(self, arrived_ns: int) -> None:
-        """Learn from the least delay of each window how far the sender's clock has drifted from ours."""
-        if not self._is_settled:
-            return
-        lag_ns = arrived_ns - self.origin_ns - self.time_base.to_ns(self._last_dts)
-        if self._window_lag_ns is None:
-            self._window_began_ns = arrived_ns
-            self._window_lag_ns = lag_ns
-        self._window_lag_ns = min(self._window_lag_ns, lag_ns)
-        if arrived_ns - self._window_began_ns >= SLEW_WINDOW_NS:
-            if abs(self._window_lag_ns) >= SLEW_FROM_NS:
-                ticks = int(self.time_base.from_ns(abs(self._window_lag_ns)))
-                self._slew_ticks = ticks if self._window_lag_ns > 0 else -ticks
-            self._window_lag_ns = None
-
-    def _slewed(self, step: int) -> int:
-        change = min(abs(self._slew_ticks), step // SLEW_PART)
-        if self._slew_ticks < 0:
-            change = -change
-        self._slew_ticks -= change
-        self.repairs.slewed_ns += abs(self.time_base.to_ns(change))
-        return step + change
-
-
-class _AudioTimes:
-    """The places of audio packets, in ticks of their own, beside the pictures."""
-
-    def __init__(self, time_base: TimeBase) -> None:
-        self._base = time_base
-        self._shift_ns: int | None = None
-        self._last_dts: int | None = None
-
-    def feed(self, packet: EncodedPacket, video: _VideoTimes) -> list[TimedPacket]:
-        """The packet with its place; none for sound from before the first picture."""
-        if not video.has_begun:
-            return []
-        beside_ns = video.place_ns(packet.arrived_ns)
-        raw = _time_of(packet)
-        if raw is None:
-            dts = int(self._base.from_ns(beside_ns))
-        else:
-            raw_ns = self._base.to_ns(raw)
-            if self._shift_ns is None:
-                self._shift_ns = video.shift_ns
-            if abs(raw_ns + self._shift_ns - beside_ns) > AUDIO_SKEW_NS_MAX:
-                self._shift_ns = beside_ns - raw_ns
-            dts = int(self._base.from_ns(raw_ns + self._shift_ns))
-        if dts < 0:
-            return []  # from before the first picture
-        if self._last_dts is not None:
-            dts = max(dts, self._last_dts + 1)
-        self._last_dts = dts
-        return [TimedPacket(packet, dts, dts, max(1, packet.duration_ticks))]
-
-
-def _time_of(packet: EncodedPacket) -> int | None:
-    return packet.dts if packet.dts is not None else packet.pts
+def _offset_in(placed: Sequence[TimedPacket], begun_ns: int, base: TimeBase) -> int | None:
+    """The newest word of the sender's clock minus ours, by which tick 0 was at `begun_ns`; None without one."""
+    for timed in reversed(placed):
+        if timed.packet.kind == "video" and timed.packet.sender_wall_ns is not None:
+            return timed.packet.sender_wall_ns - begun_ns - base.to_ns(timed.pts)
+    return None

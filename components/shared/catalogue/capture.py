@@ -5,6 +5,7 @@ The writer keeps, whatever order it is called in:
 - A segment's row is `open` before its first byte and `closed` with all its facts; closing what is not open is Fatal.
 - The segments and gaps of a stream never overlap (the schema refuses it), and what comes next begins at or after
   `record_end_ns` of its stream, whatever the wall clock says by then: a clock that stepped back overwrites nothing.
+  Only when the record turns out to be dated ahead (see `misdated`) does it go on in front of what is misdated.
 - Recorded + gaps stay what they were when footage is deleted: the span of a segment that becomes garbage becomes a
   gap with the cause `policy`, joined with the one before it, so that the record stays whole and the rows few.
 - A method that start-up may repeat does nothing the second time.
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from components.shared.catalogue import capture_rows as rows
-from components.shared.catalogue import roll_ups
+from components.shared.catalogue import misdated, roll_ups
 from components.shared.catalogue.analysis import analysed_sequence
 from components.shared.catalogue.capture_reader import RECORD_END, SELECT_SEGMENT, CaptureReader, Filed
 from components.shared.catalogue.capture_rows import (
@@ -127,6 +128,12 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(f"camera {row.camera}, begin run {row.run}") as do:
             _insert_run(do, row)
 
+    def set_run_clock(self, run: str, source: str, offset_ns: int | None, uncertainty_ns: int) -> None:
+        """By what a run's wall time is known by now; nothing happens for a run that does not exist."""
+        sql = "UPDATE run SET anchor_source = ?, clock_offset_ns = ?, anchor_uncertainty_ns = ? WHERE run = ?"
+        with self._database.transaction(f"set clock of run {run}") as do:
+            do(sql, source, offset_ns, uncertainty_ns, run)
+
     def update_run(self, run: str, frames_received: int, frames_recorded: int) -> None:
         """The frames so far. Fatal for a run that does not exist."""
         sql = "UPDATE run SET frames_received = ?, frames_recorded = ? WHERE run = ? RETURNING run"
@@ -173,6 +180,7 @@ class CaptureWriter(CaptureReader):
             known = do("SELECT segment FROM segment WHERE camera = ? AND stream = ? AND state = 'open'", *_stream(row))
             if known:
                 raise Fatal(f"camera {row.camera}, segment {row.segment}: {known[0][0]} is still open")
+            misdated.rejoin(do, row.camera, row.stream, row.start_ns)
             end_ns = do(RECORD_END, *_stream(row))[0][0]
             if end_ns is not None and end_ns > row.start_ns:
                 behind = f"{(end_ns - row.start_ns) / NS_PER_S:.3f} s before the record of its stream ends"
@@ -233,7 +241,29 @@ class CaptureWriter(CaptureReader):
     def end_gap(self, camera: str, stream: StreamName, end_ns: WallNs) -> bool:
         """Ends the open gap, if there is one (the answer). One that would be empty vanishes."""
         with self._database.transaction(f"camera {camera}, end gap") as do:
+            if misdated.rejoin(do, camera, stream, end_ns):
+                end_ns = max(end_ns, do(RECORD_END, camera, stream)[0][0])
             return _end_gap(do, camera, stream, end_ns)
+
+    def part_from_future(self, camera: str, stream: StreamName, now_ns: WallNs) -> bool:
+        """Marks what lies after `now_ns` as misdated, so that the record goes on there; whether that was possible.
+
+        The time between the record of before and `now_ns` becomes a gap with the cause `clock`; an open gap goes on
+        there. Not possible while a segment is open, and where the record covers that moment or begins soon after it.
+        """
+        with self._database.transaction(f"camera {camera}, part from the future") as do:
+            return misdated.part(do, camera, stream, now_ns)
+
+    def rejoin_future(self, camera: str, stream: StreamName, at_ns: WallNs) -> bool:
+        """The record has come to what is misdated, or will by `at_ns`: it goes on behind it; whether that was so."""
+        with self._database.transaction(f"camera {camera}, rejoin the future") as do:
+            return misdated.rejoin(do, camera, stream, at_ns)
+
+    def skip_to(self, camera: str, stream: StreamName, until_ns: WallNs) -> None:
+        """The clock was put forward: from where the record ends to `until_ns` is a gap with the cause `clock`."""
+        with self._database.transaction(f"camera {camera}, skip") as do:
+            misdated.rejoin(do, camera, stream, until_ns)
+            misdated.fill(do, camera, stream, until_ns, misdated.PUT_FORWARD)
 
     def add_gap(self, row: GapRow) -> None:
         """A gap that is known as a whole, or with no end the one that begins; adding it again does nothing."""
@@ -303,7 +333,7 @@ def _step(row: SegmentRow, step: str) -> str:
 
 
 def _insert_run(do: Do, row: RunRow) -> None:
-    do(f"INSERT OR IGNORE INTO run ({rows.RUN_COLUMNS}) VALUES ({_marks(13)})", *rows.run_values(row))
+    do(f"INSERT OR IGNORE INTO run ({rows.RUN_COLUMNS}) VALUES ({_marks(16)})", *rows.run_values(row))
 
 
 def _stream(row: SegmentRow) -> tuple[str, StreamName]:
@@ -390,6 +420,7 @@ def _begin_gap(do: Do, camera: str, stream: StreamName, start_ns: WallNs, cause:
     gap = _open_gap(do, camera, stream)
     if gap is not None and gap.cause == cause:
         return
+    misdated.rejoin(do, camera, stream, start_ns)
     end_ns = do(RECORD_END, camera, stream)[0][0]
     begin_ns = start_ns if end_ns is None else max(start_ns, end_ns)
     _end_gap(do, camera, stream, begin_ns)

@@ -32,12 +32,19 @@ from components.shared.wire.units import Span, WallNs, to_datetime
 
 STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
 SELECT_SEGMENT = f"SELECT {rows.SEGMENT_COLUMNS} FROM segment"
+_PRESENT = (
+    "start_ns < coalesce((SELECT start_ns FROM misdated WHERE camera = ?1 AND stream = ?2), 9223372036854775807) "
+    "ORDER BY start_ns DESC LIMIT 1"
+)
 RECORD_END = (
     "SELECT max(end) FROM (SELECT * FROM (SELECT coalesce(end_ns, start_ns) AS end FROM segment "
-    "WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1) UNION ALL SELECT * FROM "
-    "(SELECT coalesce(end_ns, start_ns) FROM gap WHERE camera = ?1 AND stream = ?2 ORDER BY start_ns DESC LIMIT 1))"
+    f"WHERE camera = ?1 AND stream = ?2 AND {_PRESENT}) UNION ALL SELECT * FROM "
+    f"(SELECT coalesce(end_ns, start_ns) FROM gap WHERE camera = ?1 AND stream = ?2 AND {_PRESENT}))"
 )
-"""Where the record of a camera's stream ends, NULL without one; of what is open only the start is known."""
+"""Where the record of a camera's stream ends, NULL without one; of what is open only the start is known.
+
+What is misdated does not count: the record goes on in front of it.
+"""
 
 _STREAMS_OF = (
     "WITH RECURSIVE known (camera) AS (SELECT min(camera) FROM {table} UNION ALL "
@@ -292,6 +299,16 @@ class CaptureReader:
             "OR EXISTS (SELECT 1 FROM gap WHERE camera = ?1 AND stream = ?2 AND end_ns IS NULL)"
         )
         return bool(self._database.read(sql, camera, stream)[0][0])
+
+    def newest_end_ns(self) -> WallNs:
+        """Where the newest of all streams' records ends; 0 without any."""
+        ends = [self.record_end_ns(*stream) for stream in self.recorded_streams()]
+        return WallNs(max((end for end in ends if end is not None), default=0))
+
+    def misdated_ns(self, camera: str, stream: StreamName) -> WallNs | None:
+        """Where the part of a stream's record begins that a wrong clock dated ahead; None without one."""
+        found = self._database.read("SELECT start_ns FROM misdated WHERE camera = ? AND stream = ?", camera, stream)
+        return WallNs(found[0][0]) if found else None
 
     def newest_start_ns(self, camera: str, stream: StreamName, volume: str) -> WallNs | None:
         """When the newest segment of a stream on a volume starts, closed or open."""

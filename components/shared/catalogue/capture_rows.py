@@ -33,6 +33,7 @@ GapCause = Literal[
     "policy",
     "starting",
     "unknown",
+    "clock",
 ]
 GAP_CAUSES: frozenset[str] = frozenset(get_args(GapCause))
 STREAM_STATES: frozenset[str] = frozenset(get_args(StreamState))
@@ -82,7 +83,11 @@ class StreamTotals:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One unbroken reading of a camera: decode times run on within it. `ended_ns` is None while it goes on."""
+    """One unbroken reading of a camera: decode times run on within it. `ended_ns` is None while it goes on.
+
+    `anchor_source` says whose word its wall time is, `clock_offset_ns` is the camera's clock minus the box's (None when
+    the camera tells none); all three are None for runs of a release that did not know.
+    """
 
     run: str
     camera: str
@@ -96,6 +101,9 @@ class RunRow:
     frames_received: int = 0
     frames_recorded: int = 0
     end_cause: str = ""
+    anchor_source: str | None = None
+    clock_offset_ns: int | None = None
+    anchor_uncertainty_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +221,7 @@ def check_facts(row: SegmentRow, facts: SegmentFacts, part_sha256s: Sequence[str
 STREAM_COLUMNS = "camera, stream, state, cause, since_ns, failures, enabled_since_ns"
 RUN_COLUMNS = (
     "run, camera, stream, started_ns, ended_ns, codec, width, height, time_base_numerator, time_base_denominator, "
-    "frames_received, frames_recorded, end_cause"
+    "frames_received, frames_recorded, end_cause, anchor_source, clock_offset_ns, anchor_uncertainty_ns"
 )
 SEGMENT_COLUMNS = (
     "segment, camera, stream, run, volume, path, state, start_ns, end_ns, sequence, codec, width, height, frames, "
@@ -242,6 +250,7 @@ def run_values(row: RunRow) -> tuple[Value, ...]:
     return (
         *(row.run, row.camera, row.stream, row.started_ns, row.ended_ns, row.codec, row.width, row.height),
         *(base.numerator, base.denominator, row.frames_received, row.frames_recorded, short(row.end_cause)),
+        *(row.anchor_source, row.clock_offset_ns, row.anchor_uncertainty_ns),
     )
 
 

@@ -193,6 +193,62 @@ _COUNTED_RUNS = (
 )
 """The start of the last segment whose frames are counted in a run, so that start-up need not add up a run of a year."""
 
-_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS)
+# An open row lasts until what is misdated begins: where the stream's present goes on in front of it.
+_MISDATED_START = (
+    "(SELECT start_ns FROM misdated WHERE camera = NEW.camera AND stream = NEW.stream AND start_ns > {after})"
+)
+_NEW_OPEN_END = f"coalesce(NEW.end_ns, {_MISDATED_START.format(after='NEW.start_ns')}, {_FOREVER})"
+
+
+def _open_end(table: str) -> str:
+    return f"coalesce({_MISDATED_START.format(after=f'{table}.start_ns')}, {_FOREVER})"
+
+
+_TIME = (
+    "ALTER TABLE run ADD COLUMN anchor_source TEXT",
+    "ALTER TABLE run ADD COLUMN clock_offset_ns INTEGER",
+    "ALTER TABLE run ADD COLUMN anchor_uncertainty_ns INTEGER",
+    """
+    CREATE TABLE misdated (
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        stream TEXT NOT NULL CHECK (stream IN ('main', 'sub')),
+        start_ns INTEGER NOT NULL,
+        PRIMARY KEY (camera, stream)
+    ) STRICT
+    """,
+    *(
+        f"DROP TRIGGER {table}_over_{other}_{verb}"
+        for verb in ("INSERT", "UPDATE")
+        for table in ("segment", "gap")
+        for other in ("segment", "gap")
+    ),
+    *(
+        _guard(
+            f"segment_over_{other}_{verb}",
+            f"BEFORE {verb} ON segment",
+            condition,
+            f"it overlaps {article} of the stream",
+        )
+        for verb in ("INSERT", "UPDATE")
+        for other, article, condition in (
+            ("segment", "another segment", _reaches("segment", _OTHER_SEGMENT, _NEW_OPEN_END, _open_end("segment"))),
+            ("gap", "a gap", _reaches("gap", _COUNTING_GAP, _NEW_OPEN_END, _open_end("gap"))),
+        )
+    ),
+    *(
+        _guard(f"gap_over_{other}_{verb}", f"BEFORE {verb} ON gap", condition, f"it overlaps {article} of the stream")
+        for verb in ("INSERT", "UPDATE")
+        for other, article, condition in (
+            ("gap", "another gap", _reaches("gap", _OTHER_GAP, _NEW_OPEN_END, _open_end("gap"))),
+            ("segment", "a segment", _reaches("segment", _COUNTING_SEGMENT, _NEW_OPEN_END, "start_ns + 1")),
+        )
+    ),
+)
+"""How sure a run's wall time is; and where the part of a stream's record begins that a wrong clock dated ahead.
+
+The guards are made anew for that: they let what is recorded now go on in front of it, and refuse what they refused.
+"""
+
+_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS, *_TIME)
 
 CAPTURE = Schema("capture", (_VERSION_1, _VERSION_2))

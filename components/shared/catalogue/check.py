@@ -54,6 +54,8 @@ __all__ = ["Finding", "check"]
 AGAIN_S = 1.0
 """Between the two looks: closing or deleting takes some tens of milliseconds, more on a busy disk."""
 
+_FOREVER = 2**63 - 1
+
 UNCOVERED_NS_MAX = NS_PER_S
 """Every second is in a segment or a gap: a hole shorter than that is the arithmetic of frames."""
 
@@ -193,7 +195,7 @@ def _set_aside(folder: Path) -> list[Finding]:
 
 
 def _timeline(capture: CaptureReader, camera: str, stream: StreamName) -> list[Finding]:
-    """The record of a stream: no time twice, and none missing since it was enabled."""
+    """The record of a stream: no time twice, and none missing since it was enabled; what is misdated lies apart."""
     enabled = {(row.camera, row.stream): row.enabled_since_ns for row in capture.streams()}
     parts = [_Part(start_ns, end_ns, segment, False) for segment, start_ns, end_ns in capture.spans(camera, stream)]
     parts += [
@@ -202,28 +204,34 @@ def _timeline(capture: CaptureReader, camera: str, stream: StreamName) -> list[F
     parts.sort(key=lambda part: (part.start_ns, part.is_gap))
     findings = []
     since_ns = enabled.get((camera, stream))
+    misdated_ns = capture.misdated_ns(camera, stream) or _FOREVER
     covered_ns = since_ns if since_ns is not None else (parts[0].start_ns if parts else 0)
     last: _Part | None = None
     for part in parts:
         hole_ns = part.start_ns - covered_ns
-        if hole_ns > UNCOVERED_NS_MAX:
+        if hole_ns > UNCOVERED_NS_MAX and part.start_ns < misdated_ns:
             span = f"{format_iso(covered_ns)} to {format_iso(part.start_ns)}"
             findings.append(Finding("uncovered", f"{camera} {stream}", f"{span} is in no segment and no gap"))
-        if last is not None and _end_ns(last) > part.start_ns:
+        if last is not None and _end_ns(last, misdated_ns) > part.start_ns:
             kind = "gap_overlap" if last.is_gap or part.is_gap else "overlap"
             detail = f"{last.name} reaches into {part.name} at {format_iso(part.start_ns)}"
             findings.append(Finding(kind, f"{camera} {stream}", detail))
-        if last is None or _end_ns(part) >= _end_ns(last):
+        if last is None or _end_ns(part, misdated_ns) >= _end_ns(last, misdated_ns):
             last = part
-        covered_ns = max(covered_ns, _end_ns(last))
+        covered_ns = max(covered_ns, _end_ns(last, misdated_ns))
     return findings
 
 
-def _end_ns(part: _Part) -> int:
-    """An open segment counts up to its start, since nobody knows how far it will come; an open gap has no end."""
+def _end_ns(part: _Part, misdated_ns: int) -> int:
+    """An open segment counts up to its start, since nobody knows how far it will come; an open gap has no end.
+
+    It lasts, for now, up to what is misdated.
+    """
     if part.end_ns is not None:
         return part.end_ns
-    return 2**63 - 1 if part.is_gap else part.start_ns
+    if not part.is_gap:
+        return part.start_ns
+    return misdated_ns if part.start_ns < misdated_ns else _FOREVER
 
 
 def _garbage(capture: CaptureReader) -> list[Finding]:

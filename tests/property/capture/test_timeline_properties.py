@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.capture.core.packet_times import LAG_NS_MAX, LEAD_NS_MAX
 from components.capture.core.packets import EncodedPacket, TimedPacket
 from components.capture.core.segmenter import ASK_AGAIN_NS, Segmenter, Step
-from components.capture.core.timeline import LAG_NS_MAX, LEAD_NS_MAX, RunTimeline
+from components.capture.core.timeline import RunTimeline
 from components.shared.wire.units import NS_PER_S, MonotonicNs, WallNs
 from tests.fakes.packets import (
     START_NS,

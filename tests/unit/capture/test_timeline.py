@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from components.capture.core.packet_times import LAG_NS_MAX
 from components.capture.core.packets import EncodedPacket, StreamParameters, TimedPacket
-from components.capture.core.timeline import LAG_NS_MAX, SENDER_OFFSET_NS_MAX, RunTimeline
+from components.capture.core.timeline import SENDER_OFFSET_NS_MAX, RunTimeline
 from components.shared.wire.units import NS_PER_MS, NS_PER_S, MonotonicNs, WallNs
 from tests.fakes.packets import (
     START_NS,
@@ -211,7 +212,7 @@ def test_sender_clock_that_agrees_is_believed() -> None:
     packets = [replace(video_packet(n), sender_wall_ns=WallNs(WALL + due_ns(n) - delay_ns)) for n in range(30)]
     timeline, _ = place(packets)
     assert abs(timeline.wall_ns(0) - (WALL - delay_ns)) < 1_000
-    assert timeline.sender_offset_ns == pytest.approx(-delay_ns, abs=1_000)
+    assert timeline.clock.offset_ns == pytest.approx(-delay_ns, abs=1_000)
 
 
 def test_sender_clock_that_disagrees_is_only_noted() -> None:
@@ -220,7 +221,117 @@ def test_sender_clock_that_disagrees_is_only_noted() -> None:
     packets = [replace(video_packet(n), sender_wall_ns=WallNs(WALL + due_ns(n) + wrong_ns)) for n in range(30)]
     timeline, _ = place(packets)
     assert timeline.wall_ns(0) == WALL
-    assert timeline.sender_offset_ns == pytest.approx(wrong_ns, abs=1_000)
+    assert timeline.clock.offset_ns == pytest.approx(wrong_ns, abs=1_000)
+
+
+def test_anchor_of_a_sender() -> None:
+    """Where the sender decides, the truth is between its word and the arrivals', and that is what is unsure."""
+    delay_ns = 200 * NS_PER_MS
+    packets = [replace(video_packet(n), sender_wall_ns=WallNs(WALL + due_ns(n) - delay_ns)) for n in range(30)]
+    timeline, _ = place(packets)
+    assert timeline.clock.source == "sender"
+    assert timeline.clock.uncertainty_ns == pytest.approx(delay_ns, abs=1_000)
+
+
+def test_anchor_of_arrivals() -> None:
+    """Where the arrivals decide, the second-best of them, and the length of a picture, are what is unsure."""
+    late_ns = [0, *[30 * NS_PER_MS + n * NS_PER_MS for n in range(29)]]
+    timeline, _ = place(video_packet(n, arrived_ns=START_NS + due_ns(n) + late_ns[n]) for n in range(30))
+    assert timeline.clock.source == "arrival" and timeline.clock.offset_ns is None
+    assert timeline.clock.uncertainty_ns == pytest.approx(30 * NS_PER_MS + NS_PER_S // 15, abs=1_000)
+
+
+@pytest.mark.parametrize("offset_s", [3.2, -3_600, 86_400, -56 * 365 * 86_400])
+def test_absurd_sender_clock(offset_s: float) -> None:
+    """A sender that is off by seconds, a time zone, a day or since 1970 is recorded by arrival; its offset is known."""
+    wrong_ns = int(offset_s * NS_PER_S)
+    packets = [replace(video_packet(n), sender_wall_ns=WallNs(WALL + due_ns(n) + wrong_ns)) for n in range(30)]
+    timeline, _ = place(packets)
+    assert timeline.wall_ns(0) == WALL
+    assert timeline.clock.source == "arrival"
+    assert timeline.clock.offset_ns == pytest.approx(wrong_ns, abs=1_000)
+
+
+def test_sender_that_reports_later() -> None:
+    """A first report in the middle of a run leads it to the sender's clock, by a sixteenth at most."""
+    delay_ns = 300 * NS_PER_MS
+    packets = [
+        replace(video_packet(n), sender_wall_ns=WallNs(WALL + due_ns(n) - delay_ns) if n > 75 else None)
+        for n in range(15 * 90)
+    ]
+    timeline, placed = place(packets)
+    last = placed[-1]
+    true_ns = WALL + last.packet.arrived_ns - START_NS - delay_ns
+    assert abs(timeline.wall_ns(last.dts) - true_ns) < 2 * NS_PER_MS
+    assert timeline.wall_ns(0) == WALL
+    assert all(abs(timed.duration_ticks - STEP) <= STEP // 16 for timed in placed)
+    assert timeline.clock.source == "sender" and abs(timeline.ahead_ns) < NS_PER_MS
+    assert timeline.clock.offset_ns == pytest.approx(-delay_ns, abs=5 * NS_PER_MS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ppm", [-500, 500])
+def test_drift_of_a_bad_crystal(ppm: int) -> None:
+    """Two hours of a camera that is 500 ppm wrong: never half a second off, and no picture changed by a hundredth."""
+    packets = (video_packet(n, dts=n * STEP * (1_000_000 + ppm) // 1_000_000) for n in range(15 * 7_200))
+    timeline, placed = place(packets)
+    away_ns = [timeline.wall_ns(timed.dts) - WALL - (timed.packet.arrived_ns - START_NS) for timed in placed]
+    assert max(map(abs, away_ns)) < 300 * NS_PER_MS
+    assert all(abs(timed.duration_ticks - STEP) <= STEP // 100 for timed in placed)
+    assert timeline.repairs.slewed_ns > 3 * NS_PER_S
+
+
+def test_led_to_the_clock() -> None:
+    """A run that is to follow a step of the clock comes there by pictures that last a little shorter or longer."""
+    for step_ns in (-30 * NS_PER_S, 20 * NS_PER_S):
+        timeline = RunTimeline(STREAMS)
+        placed = []
+        for number in range(15 * 700):
+            packet = video_packet(number)
+            wall_ns = WALL + due_ns(number) + (step_ns if number > 30 else 0)
+            placed += timeline.feed(packet, WallNs(wall_ns), packet.arrived_ns)
+            if number == 60:
+                assert timeline.ahead_ns == -step_ns
+                timeline.approach()
+        assert abs(timeline.ahead_ns) < NS_PER_MS
+        assert timeline.repairs.jumped == 0
+        assert all(abs(timed.duration_ticks - STEP) <= STEP // 16 for timed in placed)
+        last = placed[-1]
+        true_ns = WALL + last.packet.arrived_ns - START_NS + step_ns
+        assert abs(timeline.wall_ns(last.dts) - true_ns) < 2 * NS_PER_MS
+
+
+def test_moved_to_the_clock() -> None:
+    """A run that begins anew at the clock's time is with it from there on, and is led nowhere any more."""
+    timeline = RunTimeline(STREAMS)
+    for number in range(60):
+        packet = video_packet(number)
+        wall_ns = WALL + due_ns(number) - (3_600 * NS_PER_S if number > 30 else 0)
+        timeline.feed(packet, WallNs(wall_ns), packet.arrived_ns)
+    timeline.approach()
+    timeline.move_to(45 * STEP, timeline.box_wall_ns(45 * STEP))
+    assert timeline.wall_ns(45 * STEP) == WALL + 3 * NS_PER_S - 3_600 * NS_PER_S
+    assert timeline.ahead_ns == 0
+
+
+def test_record_ahead_is_unsure() -> None:
+    """A run that was put behind a record that is ahead of the clock is as unsure as that is."""
+    timeline, _ = place(late_times(30))
+    before_ns = timeline.clock.uncertainty_ns
+    timeline.begin_at(0, WallNs(WALL + 10 * NS_PER_S))
+    assert timeline.clock.uncertainty_ns - before_ns == 10 * NS_PER_S
+
+
+def test_audio_is_slewed_with_the_picture() -> None:
+    """Sound stays beside the picture while a drifting clock is made up for: it never has to be put there anew."""
+    pictures = [video_packet(n, dts=n * STEP * 101 // 100) for n in range(15 * 300)]
+    sound = [audio_packet(n, dts=n * 1024 * 101 // 100) for n in range(300 * 16_000 // 1_024)]
+    _, placed = place(in_order(pictures, sound), STREAMS_WITH_AUDIO)
+    audio = [timed for timed in placed if timed.packet.kind == "audio"]
+    steps = [following.dts - first.dts for first, following in itertools.pairwise(audio)]
+    assert max(steps) - min(steps) < 1_024 // 4
+    beside = abs(audio[-1].dts / 16_000 - placed[-1].dts / 90_000)
+    assert beside < 0.3
 
 
 def test_wall_clock_steps_do_not_touch_a_run() -> None:

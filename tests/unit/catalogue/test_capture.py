@@ -389,8 +389,8 @@ def test_answers_longer_than_one_read_are_whole(writer: CaptureWriter) -> None:
             do("INSERT INTO garbage VALUES (?, 'main', ?, '')", opened.segment, opened.path)
             do(
                 f"INSERT INTO run ({RUN_COLUMNS}) "
-                "SELECT ?, camera, stream, ?, NULL, codec, width, height, 1, 90000, 0, 0, '' FROM run "
-                "WHERE run = 'run-1'",
+                "SELECT ?, camera, stream, ?, NULL, codec, width, height, 1, 90000, 0, 0, '', NULL, NULL, NULL "
+                "FROM run WHERE run = 'run-1'",
                 f"run-x-{number}",
                 at(number),
             )
