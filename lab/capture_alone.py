@@ -1,0 +1,78 @@
+"""Capture's worker without a core, deleting its old segments all the time: for shows that look at its disk alone.
+
+python -m lab.capture_alone --data DIR
+
+The documents in DIR/config say what it records. It says and hears nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from components.capture.app import put_together
+from components.capture.libav_source import open_libav
+from components.shared.catalogue.capture import CaptureWriter
+from components.shared.catalogue.reconcile import delete_garbage
+from components.shared.runtime.bus import CloudInbox, Inbox
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.component import Context, Task, run_component
+from components.shared.runtime.log import Log
+from components.shared.wire.messages import Body
+from components.shared.wire.topics import CAPTURE, Topic
+from components.shared.wire.units import NS_PER_MS
+
+SEGMENTS_KEPT = 4
+"""Per camera: so few that the archive stays small and something is deleted as often as something is closed."""
+
+DELETE_NS = 200 * NS_PER_MS
+
+
+class SilentBus:
+    """A bus that reaches nobody."""
+
+    def publish(self, body: Body, trace_id: str = "") -> None:
+        """Say it to nobody."""
+
+    def subscribe(self, topic: Topic, inbox: Inbox) -> None:
+        """Hear nothing."""
+
+    def publish_cloud(self, topic: str, payload: bytes) -> None:
+        """Hand it to nobody."""
+
+    def subscribe_cloud(self, topic_filter: str, inbox: CloudInbox) -> None:
+        """Hear nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def build(context: Context) -> Sequence[Task]:
+    """Capture's tasks, and one that deletes."""
+    parts = put_together(context, open_libav(context.clock))
+
+    def delete_old() -> None:
+        while not context.clock.wait(context.stop, DELETE_NS):
+            delete_oldest(parts.catalogue)
+
+    return (*parts.tasks, Task("delete", delete_old))
+
+
+def delete_oldest(catalogue: CaptureWriter) -> None:
+    """Delete all but the newest closed segments of each camera, in the order of every deletion."""
+    for stream in catalogue.streams():
+        for old in catalogue.segments(stream.camera, state="closed")[:-SEGMENTS_KEPT]:
+            catalogue.mark_garbage(old.segment, "older than the newest few")
+    for garbage in catalogue.garbage():
+        delete_garbage(catalogue, garbage)
+
+
+def open_bus(_component: str, _log: Log, _clock: Clock) -> SilentBus:
+    """The bus of this process."""
+    return SilentBus()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("AWS_IOT_THING_NAME", "lab-box")
+    sys.exit(run_component(CAPTURE, build, sys.argv[1:], open_bus))
