@@ -1,18 +1,21 @@
 """Capture's worker without a core, deleting its old segments all the time: for shows that look at its disk alone.
 
-python -m lab.capture_alone --data DIR
+python -m lab.capture_alone --data DIR [--set sync_delay_ms=20] [--set segments_kept=4]
 
-The documents in DIR/config say what it records. It says and hears nothing.
+The documents in DIR/config say what it records. It says and hears nothing. `sync_delay_ms` makes every sync of a file
+take that much longer, as on a tired disk; `segments_kept` is how many closed segments a camera keeps (0: all).
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 from components.capture.app import put_together
 from components.capture.libav_source import open_libav
+from components.capture.recorded_file import DISK, DiskDoor
 from components.shared.catalogue.capture import CaptureWriter
 from components.shared.catalogue.reconcile import delete_garbage
 from components.shared.runtime.bus import CloudInbox, Inbox
@@ -23,8 +26,8 @@ from components.shared.wire.messages import Body
 from components.shared.wire.topics import CAPTURE, Topic
 from components.shared.wire.units import NS_PER_MS
 
-SEGMENTS_KEPT = 4
-"""Per camera: so few that the archive stays small and something is deleted as often as something is closed."""
+NEVER = threading.Event()
+"""Nothing sets it: waiting for it is a delay."""
 
 DELETE_NS = 200 * NS_PER_MS
 
@@ -50,19 +53,27 @@ class SilentBus:
 
 def build(context: Context) -> Sequence[Task]:
     """Capture's tasks, and one that deletes."""
-    parts = put_together(context, open_libav(context.clock))
+    delay_s = float(context.settings.get("sync_delay_ms", "0")) / 1000
+    kept = int(context.settings.get("segments_kept", "0"))
+
+    def sync_late(descriptor: int) -> None:
+        NEVER.wait(delay_s)
+        os.fsync(descriptor)
+
+    door = DiskDoor(sync=sync_late) if delay_s else DISK
+    parts = put_together(context, open_libav(context.clock), door=door)
 
     def delete_old() -> None:
         while not context.clock.wait(context.stop, DELETE_NS):
-            delete_oldest(parts.catalogue)
+            delete_oldest(parts.catalogue, kept)
 
-    return (*parts.tasks, Task("delete", delete_old))
+    return (*parts.tasks, Task("delete", delete_old)) if kept else parts.tasks
 
 
-def delete_oldest(catalogue: CaptureWriter) -> None:
+def delete_oldest(catalogue: CaptureWriter, kept: int) -> None:
     """Delete all but the newest closed segments of each camera, in the order of every deletion."""
     for stream in catalogue.streams():
-        for old in catalogue.segments(stream.camera, state="closed")[:-SEGMENTS_KEPT]:
+        for old in catalogue.segments(stream.camera, state="closed")[:-kept]:
             catalogue.mark_garbage(old.segment, "older than the newest few")
     for garbage in catalogue.garbage():
         delete_garbage(catalogue, garbage)

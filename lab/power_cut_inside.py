@@ -43,6 +43,9 @@ CAMERAS = (
 SEGMENT_S = 6
 """With four cameras something is created, closed or deleted several times a second."""
 
+SEGMENTS_KEPT = 4
+"""Per camera: so few that the archive stays small and something is deleted as often as something is closed."""
+
 PAUSE_S = (0.0, 2.0)
 """Between an examination and the next power cut."""
 
@@ -225,7 +228,7 @@ def perform(work: Path, cuts: int, warm_s: float) -> dict[str, float]:
     with copied_disk(work) as disk, start_cameras(CAMERAS, scenes, work / "cameras") as cameras:
         data = disk.root / "data"
         write_documents(data, cameras)
-        capture = ("capture", "lab.capture_alone", "--data", str(data))
+        capture = ("capture", "lab.capture_alone", "--data", str(data), "--set", f"segments_kept={SEGMENTS_KEPT}")
         plain = ("plain", "lab.plain_writers", str(disk.root / "plain"), cameras.url(CAMERAS[0].id))
         with running(work, *capture) as recorder, running(work, *plain) as plain_recorder:
             power_cuts = PowerCuts(disk, SentTimes(cameras), work, (recorder, plain_recorder))

@@ -16,6 +16,7 @@ from components.capture.hints import Hints
 from components.capture.packet_source import OpenSource
 from components.capture.picture_check import is_whole
 from components.capture.pump import Pump
+from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.rtsp_source import open_rtsp
 from components.capture.scribe import Scribe
 from components.capture.stream_ledger import StreamLedger, WorkerStart
@@ -49,9 +50,13 @@ def build(context: Context) -> Sequence[Task]:
 
 
 def put_together(
-    context: Context, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
+    context: Context,
+    open_source: OpenSource,
+    room: Room | None = None,
+    limits: RecorderLimits | None = None,
+    door: DiskDoor = DISK,
 ) -> Parts:
-    """The same with another source of packets, another reserve of disk, other limits."""
+    """The same with another source of packets, another reserve of disk, other limits, another way to the disk."""
     clock, log, stop = context.clock, context.log, context.stop
     started_ns = clock.wall_ns()
     start = WorkerStart(started_ns, WallNs(started_ns - clock.monotonic_ns()))
@@ -62,7 +67,7 @@ def put_together(
     _tell(log, repair_rows(catalogue))
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
-    disk = GroupSync(volume.root, room or Room(), clock, log)
+    disk = GroupSync(volume.root, room or Room(), clock, log, door)
     disk.look()
     hints = Hints(context.bus, clock, log)
     scribe = Scribe(clock)

@@ -114,7 +114,7 @@ class Footage:
         self._is_unsettled = True
         self.ended_ns = start_ns
         where = f"camera {self._camera}, segment {row.segment}"
-        file = RecordedFile(self._volume.root / row.path, where)
+        file = RecordedFile(self._volume.root / row.path, where, self._disk.door)
         try:
             writer = SegmentWriter(file, video, self._audio)
         except FileRefused:

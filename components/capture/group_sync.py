@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 from components.capture.core.room import Room
-from components.capture.recorded_file import DiskFailed, RecordedFile, disk_work
+from components.capture.recorded_file import DISK, DiskDoor, DiskFailed, RecordedFile, disk_work
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
 from components.shared.wire.units import NS_PER_S
@@ -22,9 +22,13 @@ TICK_NS = NS_PER_S
 
 
 class GroupSync:
-    """The files of one volume that are being written, and whether it has room for more."""
+    """The files of one volume that are being written, and whether it has room for more.
 
-    def __init__(self, root: Path, room: Room, clock: Clock, log: Log) -> None:
+    `door` is how the volume's files are written.
+    """
+
+    def __init__(self, root: Path, room: Room, clock: Clock, log: Log, door: DiskDoor = DISK) -> None:
+        self.door = door
         self._root = root
         self._room = room
         self._clock = clock

@@ -12,6 +12,7 @@ from components.capture.app import Parts, put_together
 from components.capture.core.coverage import Coverage, cover
 from components.capture.core.room import Room
 from components.capture.packet_source import OpenSource
+from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.workshop import RecorderLimits
 from components.shared.catalogue.capture import CaptureReader, GapRow, RunRow, SegmentRow, StreamRow
 from components.shared.runtime.clock import Clock
@@ -82,7 +83,11 @@ class CaptureBox:
 
     @contextmanager
     def running(
-        self, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
+        self,
+        open_source: OpenSource,
+        room: Room | None = None,
+        limits: RecorderLimits | None = None,
+        door: DiskDoor = DISK,
     ) -> Iterator[RunningCapture]:
         """Capture while the context lasts; stopped in good order at its end, unless a task fails, which is raised."""
         stop = threading.Event()
@@ -99,7 +104,7 @@ class CaptureBox:
             config=ConfigWatcher(self.data, self.clock),
             settings={},
         )
-        running = RunningCapture(put_together(context, open_source, room, limits), stop, self.clock)
+        running = RunningCapture(put_together(context, open_source, room, limits, door), stop, self.clock)
         try:
             yield running
         finally:

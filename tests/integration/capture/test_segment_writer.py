@@ -78,12 +78,12 @@ def test_every_picture_with_its_time(tmp_path: Path, codec: VideoCodec) -> None:
     assert frames_in(file) == len(stream)
 
 
-def test_a_fragment_per_second_or_keyframe(tmp_path: Path) -> None:
-    """A fragment ends at a keyframe, and at the latest after a second."""
+def test_a_fragment_ends_at_a_keyframe_and_soon(tmp_path: Path) -> None:
+    """A fragment ends at a keyframe, and at the latest after 0.4 s, so that little is lost with a killed process."""
     short = write(tmp_path / "short.mp4", timed(pictures("h264", 40, 10)))
     long = write(tmp_path / "long.mp4", timed(pictures("h264", 40, 40)))
     per_fragment = [[track.samples for part in file.fragments for track in part.tracks] for file in (short, long)]
-    assert per_fragment == [[10, 10, 10, 10], [15, 15, 10]]
+    assert per_fragment == [[6, 4] * 4, [6] * 6 + [4]]
 
 
 def test_facts_are_those_of_the_file(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_file_cut_anywhere_plays_to_its_last_fragment(tmp_path: Path, kept: fl
     assert file.header is not None
     if len(data) > file.header.init_bytes:
         end = whole[-1].end_bytes if whole else file.header.init_bytes
-        assert len(read_back(data[:end])) == 10 * len(whole)
+        assert len(read_back(data[:end])) == sum(track.samples for part in whole for track in part.tracks)
 
 
 def test_aac_is_copied(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_disk_that_takes_nothing_more(tmp_path: Path) -> None:
     assert file.closed
     with pytest.raises(DiskFailed):
         file.write(b"more")
-    with pytest.raises(Fatal, match="in the middle"):
+    with pytest.raises(DiskFailed, match="write file: No space left"):
         seal_segment(file, NAME, wall_of)
     file.close()
     assert frames_in(file) == 10
