@@ -23,14 +23,11 @@ from pathlib import Path
 
 from components.shared.catalogue.capture import CaptureReader
 from components.shared.errors import Transient
-from components.shared.runtime.clock import SystemClock
-from components.shared.runtime.config import write_document
-from components.shared.runtime.files import make_folders
-from components.shared.wire.site_config import camera_shadow
 from lab.copied_disk import CopiedDisk, copied_disk, mounted
 from lab.copy_examination import Examined, Examiner, newest_plain_stamp
+from lab.lone_capture import write_documents
 from lab.plain_writers import FORMS
-from lab.running_site import SiteFailedError
+from lab.running_site import SiteFailedError, scene_folder
 from local.cameras import CameraSpec, RunningCameras, Stamp, start_cameras
 from local.stand_in import StandIn, StandInError, start
 
@@ -176,17 +173,6 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def write_documents(data: Path, cameras: RunningCameras) -> None:
-    """The configuration in force: all cameras, short segments."""
-    make_folders(data / "config")
-    clock = SystemClock()
-    for camera in cameras.specs:
-        document: dict[str, object] = {"schema": 1, "name": camera, "source": {"url": cameras.url(camera)}}
-        write_document(data, camera_shadow(camera), document, 1, clock)
-    site = {"schema": 1, "recording": {"segment_s": SEGMENT_S}, "cameras": dict.fromkeys(cameras.specs, "any")}
-    write_document(data, "site", site, 1, clock)
-
-
 @contextmanager
 def running(work: Path, name: str, *arguments: str) -> Iterator[StandIn]:
     """A process of ours while the context lasts; it is killed at the end: nothing is to be left in good order."""
@@ -221,13 +207,11 @@ def _is_recording(data: Path) -> bool:
 
 def perform(work: Path, cuts: int, warm_s: float) -> dict[str, float]:
     """Record, cut, examine; the figures."""
-    scenes = Path(os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))) / "edgenvr" / "scenes"
-    scenes.mkdir(parents=True, exist_ok=True)
     moments = random.Random(SEED)
     say("making the disk, starting the cameras")
-    with copied_disk(work) as disk, start_cameras(CAMERAS, scenes, work / "cameras") as cameras:
+    with copied_disk(work) as disk, start_cameras(CAMERAS, scene_folder(), work / "cameras") as cameras:
         data = disk.root / "data"
-        write_documents(data, cameras)
+        write_documents(data, {camera.id: cameras.url(camera.id) for camera in CAMERAS}, SEGMENT_S)
         capture = ("capture", "lab.capture_alone", "--data", str(data), "--set", f"segments_kept={SEGMENTS_KEPT}")
         plain = ("plain", "lab.plain_writers", str(disk.root / "plain"), cameras.url(CAMERAS[0].id))
         with running(work, *capture) as recorder, running(work, *plain) as plain_recorder:

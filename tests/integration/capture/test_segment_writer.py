@@ -246,6 +246,16 @@ def test_bytes_that_make_no_file(tmp_path: Path) -> None:
     file.close()
 
 
+def test_half_a_fragment_is_not_sealed(tmp_path: Path) -> None:
+    """A seal says that all before it is whole: one in the middle of a fragment would be a broken promise."""
+    write(tmp_path / "whole.mp4", timed(pictures("h264", 40, 10)))
+    file = RecordedFile(tmp_path / "a.mp4", "segment")
+    file.write((tmp_path / "whole.mp4").read_bytes()[:-100])
+    with pytest.raises(Fatal, match="in the middle of a fragment"):
+        seal_segment(file, NAME, wall_of)
+    file.close()
+
+
 def test_a_file_is_never_written_over(tmp_path: Path) -> None:
     """A segment never takes the place of a file that is there."""
     (tmp_path / "a.mp4").write_bytes(b"footage")
