@@ -18,13 +18,14 @@ from components.capture.core.timeline import RunTimeline
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
 from components.capture.recorded_file import FileRefused, RecordedFile
-from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, media_span, seal_segment
+from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, seal_segment
 from components.shared.catalogue.capture import CaptureWriter, RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile import settle_stream
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import SegmentClosed
 from components.shared.wire.object_keys import StreamName, segment_id
+from components.shared.wire.segment_file import media_duration_ns
 from components.shared.wire.units import NS_PER_S, WallNs
 
 
@@ -194,7 +195,8 @@ class Footage:
         self._disk.remove(segment.file)
         header = segment.file.header
         if header is not None and frames_in(segment.file):
-            self.ended_ns = run.timeline.wall_ns(media_span(header, segment.file.fragments)[1])
+            # As settling will count it: what follows, a gap, begins where its row ends, to the nanosecond.
+            self.ended_ns = WallNs(segment.row.start_ns + media_duration_ns(header, segment.file.fragments))
         self._quietly("close", segment.file.close)
         self._quietly("settle", self.settle)
         settled = self._read_settled(segment.row.segment)

@@ -33,11 +33,12 @@ FILE_MODE = 0o640
 class DiskDoor:
     """How bytes get to the disk: an argument, so that a test or benchmark can have a slow one, or one that fails.
 
-    `sync` takes a descriptor of a file or a folder; both raise OSError.
+    `sync` takes a descriptor of a file or a folder, `look` the root of a volume; all raise OSError.
     """
 
     write: Callable[[int, memoryview], int] = os.write
     sync: Callable[[int], None] = os.fsync
+    look: Callable[[Path], os.statvfs_result] = os.statvfs
     step: Step = no_step
 
 
