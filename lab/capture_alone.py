@@ -14,8 +14,8 @@ import threading
 from collections.abc import Sequence
 
 from components.capture.app import put_together
-from components.capture.libav_source import open_libav
 from components.capture.recorded_file import DISK, DiskDoor
+from components.capture.rtsp_source import open_rtsp
 from components.shared.catalogue.capture import CaptureWriter
 from components.shared.catalogue.reconcile import delete_garbage
 from components.shared.runtime.bus import CloudInbox, Inbox
@@ -61,7 +61,7 @@ def build(context: Context) -> Sequence[Task]:
         os.fsync(descriptor)
 
     door = DiskDoor(sync=sync_late) if delay_s else DISK
-    parts = put_together(context, open_libav(context.clock), door=door)
+    parts = put_together(context, open_rtsp(context.clock), door=door)
 
     def delete_old() -> None:
         while not context.clock.wait(context.stop, DELETE_NS):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.capture.core.reconnect import SCHEDULE_S
 from components.capture.core.room import Room
 from components.capture.recorded_file import DISK, DiskDoor, DiskFailed, RecordedFile
 from components.shared.catalogue.check import check
@@ -28,6 +29,7 @@ BOX = b"\0\x10\0\0free" + bytes(MIB - 8)
 AGAIN_NS_MAX = 30 * NS_PER_S
 TEN_MINUTES_NS = 600 * NS_PER_S
 RESERVE_BYTES = 64 * MIB
+PAUSES = len(SCHEDULE_S)
 
 
 class FailingDisk:
@@ -173,15 +175,18 @@ def test_disk_that_was_full_beside_a_camera_that_was_away(tmp_path: Path) -> Non
     box.set_camera("cam-1", "rtsp://camera/cam-1")
     player = Player(camera, clock)
     with box.running(open_fake(camera), Room(RESERVE_BYTES), door=disk.door):
-        player.play_until(lambda: is_state(box, "offline"), "the camera is offline")
+        pass_until_failures(box, clock, PAUSES)  # from now on it is tried once a minute
         disk.free_bytes = RESERVE_BYTES - 1
         camera.is_there = True
-        told = len(box.log.named("attempt_failed"))
-        # The pause of the camera's last failure is over, and the disk has been the reason once.
-        while len(box.log.named("attempt_failed")) < told + 2:
-            pass_time(clock, NS_PER_S)
+        pass_until_failures(box, clock, PAUSES + 2)  # the disk has been the reason twice
         disk.free_bytes = 2 * RESERVE_BYTES
         assert player.play_until(lambda: is_state(box, "recording"), "recording goes on") <= AGAIN_NS_MAX
+
+
+def pass_until_failures(box: CaptureBox, clock: FakeClock, count: int) -> None:
+    """Let time pass until so many attempts have failed."""
+    while len(box.log.named("attempt_failed")) < count:
+        pass_time(clock, NS_PER_S)
 
 
 def pass_time(clock: FakeClock, duration_ns: int) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.capture.libav_source import open_libav
 from components.capture.recorded_file import DiskDoor
+from components.capture.rtsp_source import open_rtsp
 from components.shared.catalogue.check import check
 from components.shared.runtime.clock import SystemClock
 from local.cameras import RunningCameras
@@ -137,7 +137,7 @@ def test_every_sync_takes_long(
     box = CaptureBox(tmp_path / "data", clock, segment_s=segment_s)
     box.set_camera("cam-1", cameras.url("cam-1"))
     disk = SlowDisk(delay_s)
-    with box.running(open_libav(clock), door=disk.door):
+    with box.running(open_rtsp(clock), door=disk.door):
         box.wait_for_segments("cam-1", segments, within_s=60.0)
         disk.delay_s = 0.0  # a stop has two seconds
         box.wait_for_segments("cam-1", segments + 1, within_s=60.0)
