@@ -17,6 +17,7 @@ from cli.steps import Step, run_steps, tool
 HELP = "everything: sets up what it can, then all checks and tests"
 
 DEBIAN_PACKAGES = {
+    "btrfs-progs": "the disk that `./nvr lab power-cut` copies at random moments",
     "ffmpeg": "an independent judge of recorded files and of the stand-in cameras",
     "gstreamer1.0-tools": "another independent judge of the stand-in cameras",
     "gstreamer1.0-plugins-good": "its RTSP client",

@@ -24,6 +24,7 @@ from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
 from components.capture.packet_source import OpenSource
+from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import answering
 from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import RecorderLimits
@@ -84,15 +85,16 @@ def put_together(
     room: Room | None = None,
     limits: RecorderLimits | None = None,
     is_synchronised: IsSynchronised = read_synchronised,
+    door: DiskDoor = DISK,
 ) -> Parts:
-    """The same without any other process, and with another source, reserve of disk, limits and word of the kernel."""
+    """The same without any other process: with another source, reserve, limits, word of the kernel, way to the disk."""
     # Imported here, because only a process that records needs libav: the keeper would pay 20 MB for it.
     from components.capture.crew_here import hire_here
 
     def hiring(supplies: Supplies) -> Hiring:
         return hire_here(supplies, open_source, limits or RecorderLimits())
 
-    return assemble(context, hiring, room, is_synchronised)
+    return assemble(context, hiring, room, is_synchronised, door)
 
 
 def assemble(
@@ -100,6 +102,7 @@ def assemble(
     hiring: Callable[[Supplies], Hiring],
     room: Room | None = None,
     is_synchronised: IsSynchronised = read_synchronised,
+    door: DiskDoor = DISK,
 ) -> Parts:
     """The tasks, with crews as they are hired."""
     clock = ClockWatch(context.clock, is_synchronised, context.log)
@@ -118,7 +121,7 @@ def assemble(
     )
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
-    disk = GroupSync(volume.root, room or Room(), clock, log)
+    disk = GroupSync(volume.root, room or Room(), clock, log, door)
     disk.look()
     hints = Hints(context.bus, clock, log)
     hired = hiring(Supplies(context, catalogue, volume, disk, hints, clock))

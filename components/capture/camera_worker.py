@@ -85,7 +85,7 @@ class CameraWorker:
     def run(self, stop: threading.Event) -> None:
         """Record, or keep the record of not recording, until `stop` is set. Fatal and foreign exceptions are raised."""
         clock = self._workshop.clock
-        backoff = SinceRecording(self._workshop.limits.backoff.schedule_s, failures=lambda: self._status.failures)
+        backoff = SinceRecording(self._workshop.limits.backoff.schedule_s, failures=self._failures_of_camera)
         began = retry("begin", self._begin, backoff, clock, stop, self._log, self._tell_board)
         if began is None:
             return
@@ -97,6 +97,10 @@ class CameraWorker:
         else:
             supervise("record", lambda: self._record(stop), backoff, clock, stop, self._log, self._failed)
         self._ledger.paused()
+
+    def _failures_of_camera(self) -> int:
+        """A disk is looked at every few seconds, however long the camera had failed before it did."""
+        return 0 if self._status.cause == "disk" else self._status.failures
 
     def _begin(self) -> bool:
         self._ledger.begin(self._start, "starting" if self.plan.is_on else "policy")

@@ -18,7 +18,7 @@ from components.capture.core.timeline import RunTimeline
 from components.capture.group_sync import GroupSync
 from components.capture.hints import GivesHints
 from components.capture.recorded_file import FileRefused, RecordedFile
-from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, media_span, seal_segment
+from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, seal_segment
 from components.capture.stream_rows import StreamRows
 from components.shared.catalogue.capture import RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile import settle_stream
@@ -26,6 +26,7 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import SegmentClosed
 from components.shared.wire.object_keys import StreamName, segment_id
+from components.shared.wire.segment_file import media_duration_ns
 from components.shared.wire.units import NS_PER_S, WallNs
 
 
@@ -120,7 +121,7 @@ class Footage:
         self._is_unsettled = True
         self.ended_ns = start_ns
         where = f"camera {self._camera}, segment {row.segment}"
-        file = RecordedFile(self._volume.root / row.path, where)
+        file = RecordedFile(self._volume.root / row.path, where, self._disk.door)
         try:
             writer = SegmentWriter(file, video, self._audio)
         except FileRefused:
@@ -205,7 +206,8 @@ class Footage:
         self._disk.remove(segment.file)
         header = segment.file.header
         if header is not None and frames_in(segment.file):
-            self.ended_ns = run.timeline.wall_ns(media_span(header, segment.file.fragments)[1])
+            # As settling will count it: what follows, a gap, begins where its row ends, to the nanosecond.
+            self.ended_ns = WallNs(segment.row.start_ns + media_duration_ns(header, segment.file.fragments))
         self._quietly("close", segment.file.close)
         self._quietly("settle", self.settle)
         settled = self._read_settled(segment.row.segment)

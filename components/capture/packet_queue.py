@@ -24,8 +24,8 @@ WAITING_BYTES_MAX = 16 * 1024 * 1024
 WAITING_PACKETS_MAX = 16_384
 """The same for streams of many small packets: a packet costs some hundred bytes beside its payload."""
 
-TICK_NS = 250 * NS_PER_MS
-"""A quarter of what a killed process may lose anyway, and four wake-ups a second for each camera."""
+TICK_NS = 200 * NS_PER_MS
+"""A fifth of what a killed process may lose, and five wake-ups a second for each camera."""
 
 
 @dataclass(frozen=True, slots=True)

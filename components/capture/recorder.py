@@ -201,7 +201,7 @@ class Attempt:
             raise self._no_room()
 
     def _no_room(self) -> DiskFailed:
-        return DiskFailed(f"{self._where}: the disk is full, recording goes on when there is room")
+        return DiskFailed(f"{self._where}: {self._workshop.disk.why}, recording goes on when there is room")
 
     def _explain(self, trouble: Trouble) -> str:
         limits = self._workshop.limits.watch

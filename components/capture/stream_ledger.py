@@ -160,9 +160,13 @@ class StreamLedger:
 
     def flush(self) -> None:
         """Write what is owed; Transient when the catalogue does not take it."""
+        self._write_status()
         while self._owed:
             self._owed[0]()
             del self._owed[0]
+
+    def _write_status(self) -> None:
+        """What a stream is can be said before it is known where its gap begins."""
         if self._owes_status and self._status is not None and self._enabled_ns is not None:
             status = self._status
             self._catalogue.set_stream(

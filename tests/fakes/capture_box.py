@@ -13,6 +13,7 @@ from components.capture.core.coverage import Coverage, cover
 from components.capture.core.room import Room
 from components.capture.crew_process import HUNG_NS
 from components.capture.packet_source import OpenSource
+from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.workshop import RecorderLimits
 from components.capture.zygote_link import ZYGOTE_COMMAND
 from components.shared.catalogue.capture import CaptureReader, GapRow, RunRow, SegmentRow, StreamRow
@@ -88,11 +89,15 @@ class CaptureBox:
 
     @contextmanager
     def running(
-        self, open_source: OpenSource, room: Room | None = None, limits: RecorderLimits | None = None
+        self,
+        open_source: OpenSource,
+        room: Room | None = None,
+        limits: RecorderLimits | None = None,
+        door: DiskDoor = DISK,
     ) -> Iterator[RunningCapture]:
         """Capture while the context lasts; stopped in good order at its end, unless a task fails, which is raised."""
         with self._running(
-            lambda context: put_together(context, open_source, room, limits, lambda: self.is_synchronised)
+            lambda context: put_together(context, open_source, room, limits, lambda: self.is_synchronised, door)
         ) as running:
             yield running
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from components.shared.wire.units import TimeBase
 from local.cameras import RunningCameras
 from tests.fakes.capture_box import CaptureBox
 from tests.fakes.recorded_frames import decoded, stamped
+from tests.fakes.small_disk import fill, small_tmpfs
 
 pytestmark = pytest.mark.slow
 
@@ -38,25 +38,8 @@ def box(tmp_path: Path, clock: SystemClock, cameras: RunningCameras) -> CaptureB
 @pytest.fixture
 def small_disk(box: CaptureBox) -> Iterator[Path]:
     """The box's footage on a file system of its own, of a few megabytes."""
-    root = media_folder(box.data)
-    root.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(root)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.fail(f"no file system of its own for this test: {mounted.stderr.decode()}")
-    try:
+    with small_tmpfs(media_folder(box.data), DISK_BYTES) as root:
         yield root
-    finally:
-        subprocess.run(["umount", "--lazy", str(root)], check=True)
-
-
-def fill(root: Path, leave_bytes: int) -> Path:
-    """A file of something else that leaves so much of the file system."""
-    path = root / "something-else"
-    free = os.statvfs(root)
-    path.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - leave_bytes)))
-    return path
 
 
 def assert_good(box: CaptureBox) -> None:

@@ -1,0 +1,89 @@
+"""Capture's worker without a core, deleting its old segments all the time: for shows that look at its disk alone.
+
+python -m lab.capture_alone --data DIR [--set sync_delay_ms=20] [--set segments_kept=4]
+
+The documents in DIR/config say what it records. It says and hears nothing. `sync_delay_ms` makes every sync of a file
+take that much longer, as on a tired disk; `segments_kept` is how many closed segments a camera keeps (0: all).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from components.capture.app import put_together
+from components.capture.recorded_file import DISK, DiskDoor
+from components.capture.rtsp_source import open_rtsp
+from components.shared.catalogue.capture import CaptureWriter
+from components.shared.catalogue.reconcile import delete_garbage
+from components.shared.runtime.bus import CloudInbox, Inbox
+from components.shared.runtime.clock import Clock
+from components.shared.runtime.component import Context, Task, run_component
+from components.shared.runtime.log import Log
+from components.shared.wire.messages import Body
+from components.shared.wire.topics import CAPTURE, Topic
+from components.shared.wire.units import NS_PER_MS
+
+NEVER = threading.Event()
+"""Nothing sets it: waiting for it is a delay."""
+
+DELETE_NS = 200 * NS_PER_MS
+
+
+class SilentBus:
+    """A bus that reaches nobody."""
+
+    def publish(self, body: Body, trace_id: str = "") -> None:
+        """Say it to nobody."""
+
+    def subscribe(self, topic: Topic, inbox: Inbox) -> None:
+        """Hear nothing."""
+
+    def publish_cloud(self, topic: str, payload: bytes) -> None:
+        """Hand it to nobody."""
+
+    def subscribe_cloud(self, topic_filter: str, inbox: CloudInbox) -> None:
+        """Hear nothing."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def build(context: Context) -> Sequence[Task]:
+    """Capture's tasks, and one that deletes."""
+    delay_s = float(context.settings.get("sync_delay_ms", "0")) / 1000
+    kept = int(context.settings.get("segments_kept", "0"))
+
+    def sync_late(descriptor: int) -> None:
+        NEVER.wait(delay_s)
+        os.fsync(descriptor)
+
+    door = DiskDoor(sync=sync_late) if delay_s else DISK
+    parts = put_together(context, open_rtsp(context.clock), door=door)
+
+    def delete_old() -> None:
+        while not context.clock.wait(context.stop, DELETE_NS):
+            delete_oldest(parts.catalogue, kept)
+
+    return (*parts.tasks, Task("delete", delete_old)) if kept else parts.tasks
+
+
+def delete_oldest(catalogue: CaptureWriter, kept: int) -> None:
+    """Delete all but the newest closed segments of each camera, in the order of every deletion."""
+    for stream in catalogue.streams():
+        for old in catalogue.segments(stream.camera, state="closed")[:-kept]:
+            catalogue.mark_garbage(old.segment, "older than the newest few")
+    for garbage in catalogue.garbage():
+        delete_garbage(catalogue, garbage)
+
+
+def open_bus(_component: str, _log: Log, _clock: Clock) -> SilentBus:
+    """The bus of this process."""
+    return SilentBus()
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("AWS_IOT_THING_NAME", "lab-box")
+    sys.exit(run_component(CAPTURE, build, sys.argv[1:], open_bus))
