@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from components.capture.libav_source import open_libav
 from components.capture.packet_source import OpenSource
+from components.capture.rtsp_source import open_rtsp
 from components.shared.runtime.clock import Clock
 
 
@@ -22,4 +23,4 @@ class SourceKind:
     """Whether it tells RTP packets that a camera left out of a connection that loses nothing."""
 
 
-SOURCES = {"libav": SourceKind(open_libav)}
+SOURCES = {"libav": SourceKind(open_libav), "rtsp": SourceKind(open_rtsp, sees_loss_over_tcp=True)}

@@ -39,7 +39,11 @@ class Trouble:
     """Frames that may be hurt beside those of which the camera left packets out."""
     told: frozenset[str] = frozenset()
     """The names of the warnings in the log, which are all there are."""
+    may_tell: frozenset[str] = frozenset()
+    """Warnings that may be there as well: sources judge this differently."""
     loses_packets: bool = False
+    skips_numbers: bool = False
+    """Whether packets seem to be lost that never were."""
 
     @property
     def id(self) -> str:
@@ -57,10 +61,10 @@ TROUBLES = (
     Trouble(small("loss-udp-h265", "h265", **_RICH), "loss", {"every": 100}, "udp", told=_MISSED, loses_packets=True),
     Trouble(small("reorder-udp", "h264", **_RICH), "reorder", {"every": 10}, "udp"),
     # A number that is far away is taken for an error until the next one agrees: one packet is thrown away.
-    Trouble(small("sequence-ahead", "h264"), "sequence_jump", hurt_max=2),
-    Trouble(small("sequence-back", "h264"), "sequence_jump", _BACK, hurt_max=2),
-    Trouble(small("sequence-near", "h264"), "sequence_jump", {"by": 200}),
-    Trouble(small("sequence-ahead-udp", "h264"), "sequence_jump", transport="udp", hurt_max=2, told=_MISSED),
+    Trouble(small("sequence-ahead", "h264"), "sequence_jump", hurt_max=2, may_tell=_MISSED),
+    Trouble(small("sequence-back", "h264"), "sequence_jump", _BACK, hurt_max=2, may_tell=_MISSED),
+    Trouble(small("sequence-near", "h264"), "sequence_jump", {"by": 200}, skips_numbers=True),
+    Trouble(small("sequence-ahead-udp", "h264"), "sequence_jump", transport="udp", hurt_max=2, may_tell=_MISSED),
     Trouble(small("sequence-near-udp", "h264"), "sequence_jump", {"by": 200}, "udp", told=_MISSED),
     Trouble(small("hour-ahead", "h264"), "timestamp_jump", {"by": 3_600}, told=_REPAIRED),
     Trouble(small("hour-back", "h265"), "timestamp_jump", {"by": -3_600}, told=_REPAIRED),
@@ -182,8 +186,9 @@ def test_what_is_told(recorded: CaptureBox, source_kind: SourceKind, trouble: Tr
         for record in recorded.log.records
         if record.fields.get("camera") == trouble.id and record.level in ("WARNING", "ERROR")
     }
-    sees_all = source_kind.sees_loss_over_tcp and trouble.loses_packets
-    assert warned == (trouble.told | _MISSED if sees_all else trouble.told)
+    sees_more = source_kind.sees_loss_over_tcp and (trouble.loses_packets or trouble.skips_numbers)
+    must = trouble.told | _MISSED if sees_more else trouble.told
+    assert must <= warned <= must | trouble.may_tell
 
 
 @pytest.mark.parametrize("trouble", [row for row in TROUBLES if row.loses_packets and row.told], ids=lambda row: row.id)
