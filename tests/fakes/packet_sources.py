@@ -21,6 +21,11 @@ class SourceKind:
     make: Callable[[Clock, float, float], OpenSource]
     sees_loss_over_tcp: bool = False
     """Whether it tells RTP packets that a camera left out of a connection that loses nothing."""
+    follows_sequence_back: bool = False
+    """Whether it goes on when sequence numbers jump back over UDP; others wait until the stream counts as frozen."""
 
 
-SOURCES = {"libav": SourceKind(open_libav), "rtsp": SourceKind(open_rtsp, sees_loss_over_tcp=True)}
+SOURCES = {
+    "libav": SourceKind(open_libav),
+    "rtsp": SourceKind(open_rtsp, sees_loss_over_tcp=True, follows_sequence_back=True),
+}
