@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from components.capture.core.packets import (
@@ -33,6 +33,7 @@ from components.capture.core.rtsp.rtp import (
     Payload,
     RtpPacket,
     SenderReport,
+    Turn,
     parse_rtcp,
     parse_rtp,
     receiver_report,
@@ -138,6 +139,9 @@ class _RtspSource:
         self._packets = packets
         has_come = self._receive(wait_ns)
         now_ns = self._clock.monotonic_ns()
+        for track, stream, is_control in self._channels.values() if self._ports is not None else ():
+            if stream is not None and not is_control:
+                self._take_turns(stream, track.sequence.look(now_ns))
         if has_come:
             self._heard_ns = now_ns
         elif now_ns - self._heard_ns > self._read_s_max * NS_PER_S:
@@ -195,7 +199,10 @@ class _RtspSource:
         packet = parse_rtp(data)
         if packet is None or packet.payload_type != track.media.payload_type or stream is None:
             return
-        for turn, is_after_hole in track.sequence.feed(packet):
+        self._take_turns(stream, track.sequence.feed(packet))
+
+    def _take_turns(self, stream: _Video | _Audio, turns: Sequence[Turn]) -> None:
+        for turn, is_after_hole in turns:
             if stream is self._video:
                 for picture in self._video.pictures.feed(turn.timestamp, turn.is_marked, turn.payload, is_after_hole):
                     self._take_picture(picture)

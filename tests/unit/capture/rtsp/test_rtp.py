@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.capture.core.rtsp.rtp import (
+    REORDER_NS_MAX,
     REORDER_PACKETS_MAX,
     RESTART_PACKETS,
     RtpPacket,
@@ -94,6 +95,21 @@ def test_udp_gives_up_waiting() -> None:
     assert order(sequence, numbers) == [(1, False)]
     last = 3 + REORDER_PACKETS_MAX
     assert order(sequence, [last]) == [(3, True), *((number, False) for number in range(4, last + 1))]
+    assert sequence.missed == 1
+
+
+def test_udp_gives_up_waiting_in_time() -> None:
+    """A missing packet is lost after `REORDER_NS_MAX`, however few come after it; each hole is waited for anew."""
+    sequence = Sequence(waits=True)
+    assert order(sequence, [1, 3, 4, 6]) == [(1, False)]
+    assert list(sequence.look(1_000)) == []
+    assert list(sequence.look(1_000 + REORDER_NS_MAX - 1)) == []
+    turns = sequence.look(1_000 + REORDER_NS_MAX)
+    assert [(turn.sequence, hole) for turn, hole in turns] == [(3, True), (4, False)]
+    assert sequence.missed == 1
+    assert list(sequence.look(1_000 + REORDER_NS_MAX + 1)) == []
+    assert order(sequence, [5]) == [(5, False), (6, False)]
+    assert list(sequence.look(1_000 + 9 * REORDER_NS_MAX)) == []
     assert sequence.missed == 1
 
 
