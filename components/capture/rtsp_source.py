@@ -30,6 +30,7 @@ from components.capture.core.rtsp.dialogue import Message
 from components.capture.core.rtsp.lane import Lane
 from components.capture.core.rtsp.pictures import Picture, Pictures
 from components.capture.core.rtsp.rtp import (
+    LongTimes,
     Payload,
     RtpPacket,
     SenderReport,
@@ -299,13 +300,13 @@ class _Audio:
         media = track.media
         self.parameters = _audio_parameters(media)
         self._frames = AacFrames(media.format) if self.parameters.codec == AAC else G711Frames(media.channels)
+        self._times = LongTimes()
 
     def packets(self, packet: RtpPacket, is_after_hole: bool, now_ns: MonotonicNs) -> Iterator[EncodedPacket]:
         """The frames that are complete with this packet."""
-        return (
-            EncodedPacket("audio", payload, timestamp, timestamp, samples, True, now_ns)
-            for payload, timestamp, samples in self._frames.feed(packet, is_after_hole)
-        )
+        for payload, timestamp, samples in self._frames.feed(packet, is_after_hole):
+            ticks = self._times.feed(timestamp)
+            yield EncodedPacket("audio", payload, ticks, ticks, samples, True, now_ns)
 
 
 class _Ports:

@@ -165,6 +165,20 @@ class Sequence:
         return turns
 
 
+class LongTimes:
+    """RTP timestamps as if they did not wrap at 32 bits: each is the nearest to the one before."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def feed(self, timestamp: int) -> int:
+        """The timestamp in full."""
+        if self._last is None:
+            self._last = timestamp
+        self._last += (timestamp - self._last + (1 << 31)) % (1 << 32) - (1 << 31)
+        return self._last
+
+
 @dataclass(frozen=True, slots=True)
 class SenderReport:
     """A sender's word on its clock: RTP `timestamp` was at `wall_ns` by the sender's own wall clock."""

@@ -14,14 +14,14 @@ OPEN_S = 12.0
 """A camera that sends a keyframe every ten seconds may begin with one, and not before."""
 
 OPEN_QUICK_S = 3.0
-READ_S = 4.0
+READ_S = 16.0
 """Longer than it takes here to call a stream frozen, so that the watch decides, as with the product's limits."""
 
 PATIENT = RecorderLimits(
-    watch=WatchLimits(frozen_ns=4_000 * NS_PER_MS, look_ns=500 * NS_PER_MS, keyframe_ns=15_000 * NS_PER_MS),
+    watch=WatchLimits(frozen_ns=14_000 * NS_PER_MS, look_ns=500 * NS_PER_MS, keyframe_ns=20_000 * NS_PER_MS),
     backoff=Backoff(schedule_s=(0.3, 0.5)),
 )
-"""For cameras that send a picture a second, or a keyframe every ten."""
+"""For cameras that send a keyframe every ten seconds, and nothing before the first."""
 
 QUICK = RecorderLimits(
     watch=WatchLimits(frozen_ns=1_500 * NS_PER_MS, look_ns=250 * NS_PER_MS, keyframe_ns=5_000 * NS_PER_MS),

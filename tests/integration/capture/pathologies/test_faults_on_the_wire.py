@@ -24,6 +24,9 @@ pytestmark = pytest.mark.slow
 BEFORE, DURING, AFTER = 2, 4, 2
 """Segments that are recorded before the fault, under it, and after it."""
 
+DECODED_MAX = 6
+"""Segments of a camera that are decoded, from before the fault on."""
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -154,7 +157,7 @@ def test_times_go_on(recorded: CaptureBox, cameras: RunningCameras, trouble: Tro
 @EACH
 def test_whole_frames_can_be_shown(recorded: CaptureBox, trouble: Trouble) -> None:
     """Every segment opens and plays to its end; where nothing was hurt, every frame shows its number."""
-    for path in recorded.files(trouble.id):
+    for path in recorded.files(trouble.id)[:DECODED_MAX]:
         with av.open(str(path)) as container:
             frames = sum(bool(packet.size) for packet in container.demux(video=0))
         shown = decoded([path])

@@ -10,6 +10,7 @@ from components.capture.core.rtsp.rtp import (
     REORDER_NS_MAX,
     REORDER_PACKETS_MAX,
     RESTART_PACKETS,
+    LongTimes,
     RtpPacket,
     SenderReport,
     Sequence,
@@ -143,6 +144,15 @@ def test_order_is_kept_and_nothing_is_there_twice(jitter: list[int]) -> None:
     sequence = Sequence(waits=True)
     left = [number for number, _hole in order(sequence, [1000, *(1001 + number for number in arriving)])]
     assert left == sorted(set(left))
+
+
+def test_long_times_do_not_wrap() -> None:
+    """A wrap is a small step, and so is one back over it; a jump is as large as it is."""
+    times = LongTimes()
+    assert [times.feed(stamp) for stamp in (2**32 - 10, 2**32 - 1, 5, 2**32 - 3, 10)] == [
+        *(2**32 - 10, 2**32 - 1, 2**32 + 5, 2**32 - 3, 2**32 + 10),
+    ]
+    assert times.feed(1_000_010) == 2**32 + 1_000_010
 
 
 def test_sender_report() -> None:
