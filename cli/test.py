@@ -22,6 +22,8 @@ DEBIAN_PACKAGES = {
     "gstreamer1.0-tools": "another independent judge of the stand-in cameras",
     "gstreamer1.0-plugins-good": "its RTSP client",
     "gstreamer1.0-plugins-bad": "its H.264 and H.265 parsers",
+    "gir1.2-gst-rtsp-server-1.0": "an independent RTSP server to record from",
+    "python3-gi": "its Python binding",
 }
 
 TOGETHER = ("tests/unit", "tests/property", "tests/contract", "tests/sync", "tests/artifact", "tests/integration")

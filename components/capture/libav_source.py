@@ -6,7 +6,9 @@ so they are never chained or shown: each is translated into a sentence of ours t
 What libav does that matters here (FFmpeg 8.1, PyAV 18.1):
 
 - Opening reads packets to learn about the streams and gives them out later, all at once: their arrival is late.
-- The first picture has no times (see the timeline).
+- The first picture has no times (see the timeline); with B-frames the first few have no decode times (`first_times`).
+- A camera that sends it elsewhere (302) is followed, but over the new connection its answer to the old one's challenge
+  is all it has: a camera that asks anew is opened again, at the place where it is.
 - A call that waits for a packet cannot be broken off from another thread; it ends by its own limit, `READ_S_MAX`. Who
   wants to stop leaves the reading thread behind; it closes the source itself.
 - Sender reports (RTCP) appear as side data `prft` of packets: AVProducerReferenceTime, its first 8 bytes the sender's
@@ -31,6 +33,7 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
+from components.capture.core.first_times import FirstTimes
 from components.capture.core.packets import (
     AAC,
     G711,
@@ -43,6 +46,7 @@ from components.capture.core.packets import (
 from components.capture.packet_source import OpenSource, PacketSource, SourceFailed, SourceRefused, SourceRequest
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import redact_url
+from components.shared.runtime.secrets import Secret
 from components.shared.wire.units import NS_PER_S, MonotonicNs, TimeBase, WallNs
 
 OPEN_S_MAX = 10.0
@@ -63,6 +67,7 @@ MESSAGES_MAX = 256
 _VIDEO_CODECS: dict[str, VideoCodec] = {"h264": "h264", "hevc": "h265"}
 _AUDIO_CODECS = {"aac": AAC, "pcm_alaw": "pcma", "pcm_mulaw": "pcmu"}
 _RECORDED_AUDIO = (AAC, *G711)
+_REDIRECTED = re.compile(r"Redirecting to (\S+)")
 _MISSED = re.compile(r"RTP: missed (\d+) packets")
 _REFERENCE_TIME = struct.Struct("=q")
 
@@ -73,7 +78,7 @@ def open_libav(clock: Clock, open_s_max: float = OPEN_S_MAX, read_s_max: float =
     logger = logging.getLogger("libav")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    av.logging.set_level(av.logging.WARNING)
+    av.logging.set_level(av.logging.INFO)  # redirections are told at that level
 
     def open_source(request: SourceRequest) -> PacketSource:
         return _LibavSource(request, clock, open_s_max, read_s_max)
@@ -110,13 +115,15 @@ class _LibavSource:
     def packets(self) -> Iterator[EncodedPacket]:
         """See the protocol."""
         streams = [self._video] if self._audio is None else [self._video, self._audio]
+        times = FirstTimes()
         with av.logging.Capture(local=True) as messages:
             try:
                 for packet in self._container.demux(*streams):
                     if messages:
                         self._hear(messages)
                     if packet.size:  # the empty ones at the end are for decoders
-                        yield self._encoded(packet)
+                        yield from times.feed(self._encoded(packet))
+                yield from times.finish()
             except av.error.ExitError:
                 raise SourceFailed(
                     "frozen", f"{self._where}: nothing came from the camera for {self._read_s_max:.0f} s"
@@ -135,7 +142,6 @@ class _LibavSource:
 
     def _open(self, open_s_max: float) -> InputContainer:
         request = self._request
-        url = _login_url(request)
         options = {
             "rtsp_transport": request.transport,
             "allowed_media_types": "video+audio" if request.wants_audio else "video",
@@ -145,13 +151,32 @@ class _LibavSource:
         }
         if request.transport == "udp":
             options["buffer_size"] = UDP_BUFFER_BYTES
+        try:
+            return self._open_at(request.url, options, open_s_max)
+        except _SentElsewhereError as moved:
+            return self._open_at(moved.url, options, open_s_max)
+
+    def _open_at(self, url: str, options: dict[str, str], open_s_max: float) -> InputContainer:
         began_ns = self._clock.monotonic_ns()
-        with av.logging.Capture(local=True):
+        with av.logging.Capture(local=True) as messages:
             try:
-                return av.open(url, options=options, timeout=(open_s_max, self._read_s_max))
+                login_url = _login_url(url, self._request.login)
+                return av.open(login_url, options=options, timeout=(open_s_max, self._read_s_max))
             except (av.error.FFmpegError, ValueError, RuntimeError, OSError) as error:
+                place = _redirected_to(messages)
+                if place and place != url and isinstance(error, av.error.HTTPUnauthorizedError):
+                    raise self._elsewhere(place) from None
                 took_s = (self._clock.monotonic_ns() - began_ns) / NS_PER_S
                 raise self._translated(error, took_s >= open_s_max * 0.95, open_s_max) from None
+
+    def _elsewhere(self, url: str) -> Exception:
+        """How to go on when the camera is at `url`. The password is taken to no other host than the configured one."""
+        if self._request.login is not None and urlsplit(url).hostname == urlsplit(self._request.url).hostname:
+            return _SentElsewhereError(url)
+        advice = "which asks for a password: put that address into the camera's document"
+        return SourceRefused(
+            "authentication", f"{self._where}: {_place(self._request.url)} sends us to {_place(url)}, {advice}"
+        )
 
     def _translated(self, error: Exception, is_late: bool, open_s_max: float) -> SourceFailed | SourceRefused:
         place = _place(self._request.url)
@@ -225,12 +250,29 @@ class _LibavSource:
         messages.clear()
 
 
-def _login_url(request: SourceRequest) -> str:
+class _SentElsewhereError(Exception):
+    """The camera is at another address of the same host."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+def _redirected_to(messages: list[tuple[int, str, str]]) -> str:
+    """Where the camera sent libav last, without any user in it; empty when it did not."""
+    found = [match[1] for _level, _name, text in messages if (match := _REDIRECTED.search(text)) is not None]
+    if not found:
+        return ""
+    parts = urlsplit(found[-1])
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _login_url(url: str, login: Secret | None) -> str:
     """The URL with user and password, each escaped; libav unescapes them when it answers the camera's challenge."""
-    if request.login is None:
-        return request.url
-    user, _, password = request.login.reveal().partition(":")
-    parts = urlsplit(request.url)
+    if login is None:
+        return url
+    user, _, password = login.reveal().partition(":")
+    parts = urlsplit(url)
     netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"
     return urlunsplit(parts._replace(netloc=netloc))
 

@@ -32,6 +32,9 @@ from components.shared.wire.units import NS_PER_S
 OPENING_NS_MAX = 45 * NS_PER_S
 """A source has limits of its own, 20 s in all; looking up a host's name has none that we could set."""
 
+MISSED_TOLD_NS = 60 * NS_PER_S
+"""Loss on the way is told at once, then added up: a bad line in the log for every bad packet would hide the others."""
+
 
 class Attempt:
     """One attempt; `run` is called once."""
@@ -63,6 +66,7 @@ class Attempt:
         self._taken = 0
         self._handled = 0
         self._told_missed = 0
+        self._told_missed_ns: int | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Record until `stop` is set. Raises what ended the attempt: SourceFailed, SourceRefused, DiskFailed, ..."""
@@ -173,6 +177,7 @@ class Attempt:
 
     def _finish(self, cause: str, lost_pictures: int) -> None:
         """Record what is still held, close the segment, end the run."""
+        self._tell_missed(is_last=True)
         if self._timeline is not None:
             for timed in self._timeline.finish():
                 self._record(timed)
@@ -211,11 +216,12 @@ class Attempt:
             "undecodable": "what comes is no picture: its keyframes cannot be decoded (damaged or encrypted stream?)",
         }[trouble]
 
-    def _tell_missed(self) -> None:
-        missed = self.queue.packets_missed
-        if missed > self._told_missed:
+    def _tell_missed(self, *, is_last: bool = False) -> None:
+        missed, now_ns = self.queue.packets_missed, self._clock.monotonic_ns()
+        is_early = self._told_missed_ns is not None and now_ns - self._told_missed_ns < MISSED_TOLD_NS
+        if missed > self._told_missed and (is_last or not is_early):
             self._log.warning("network_packets_missed", packets=missed - self._told_missed, in_all=missed)
-            self._told_missed = missed
+            self._told_missed, self._told_missed_ns = missed, now_ns
 
     def _tell_repairs(self) -> None:
         assert self._timeline is not None, "asked for at the end of a run"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from components.capture.core.packets import (
@@ -30,9 +30,11 @@ from components.capture.core.rtsp.dialogue import Message
 from components.capture.core.rtsp.lane import Lane
 from components.capture.core.rtsp.pictures import Picture, Pictures
 from components.capture.core.rtsp.rtp import (
+    LongTimes,
     Payload,
     RtpPacket,
     SenderReport,
+    Turn,
     parse_rtcp,
     parse_rtp,
     receiver_report,
@@ -138,6 +140,9 @@ class _RtspSource:
         self._packets = packets
         has_come = self._receive(wait_ns)
         now_ns = self._clock.monotonic_ns()
+        for track, stream, is_control in self._channels.values() if self._ports is not None else ():
+            if stream is not None and not is_control:
+                self._take_turns(stream, track.sequence.look(now_ns))
         if has_come:
             self._heard_ns = now_ns
         elif now_ns - self._heard_ns > self._read_s_max * NS_PER_S:
@@ -195,7 +200,10 @@ class _RtspSource:
         packet = parse_rtp(data)
         if packet is None or packet.payload_type != track.media.payload_type or stream is None:
             return
-        for turn, is_after_hole in track.sequence.feed(packet):
+        self._take_turns(stream, track.sequence.feed(packet))
+
+    def _take_turns(self, stream: _Video | _Audio, turns: Sequence[Turn]) -> None:
+        for turn, is_after_hole in turns:
             if stream is self._video:
                 for picture in self._video.pictures.feed(turn.timestamp, turn.is_marked, turn.payload, is_after_hole):
                     self._take_picture(picture)
@@ -292,13 +300,13 @@ class _Audio:
         media = track.media
         self.parameters = _audio_parameters(media)
         self._frames = AacFrames(media.format) if self.parameters.codec == AAC else G711Frames(media.channels)
+        self._times = LongTimes()
 
     def packets(self, packet: RtpPacket, is_after_hole: bool, now_ns: MonotonicNs) -> Iterator[EncodedPacket]:
         """The frames that are complete with this packet."""
-        return (
-            EncodedPacket("audio", payload, timestamp, timestamp, samples, True, now_ns)
-            for payload, timestamp, samples in self._frames.feed(packet, is_after_hole)
-        )
+        for payload, timestamp, samples in self._frames.feed(packet, is_after_hole):
+            ticks = self._times.feed(timestamp)
+            yield EncodedPacket("audio", payload, ticks, ticks, samples, True, now_ns)
 
 
 class _Ports:

@@ -17,10 +17,11 @@ from typing import TextIO
 
 from local.cameras.faults import Fault, FaultOrder
 from local.cameras.library import Frame, PictureLoop, SoundLoop
+from local.cameras.rtp import VIDEO_CLOCK_HZ
 from local.cameras.sdp import describe
 from local.cameras.spec import CameraSpec
 from local.cameras.stamp import Stamp, stamp_nal
-from local.cameras.viewer import Track, Viewer
+from local.cameras.viewer import Track, Viewer, Wire
 
 _SECOND_NS = 1_000_000_000
 _PAST_VIEWERS_MAX = 64  # ended sessions that statistics still tell about
@@ -28,6 +29,7 @@ _HEADLESS = (
     Fault.NO_KEYFRAME,
     Fault.GARBAGE,
 )  # under these a client need not wait for a keyframe: none comes
+_MUTE = (Fault.STALL, Fault.HANG)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,10 @@ class Camera:
         self.spec = spec
         self.order = FaultOrder(Fault.NONE)
         self.refused = 0  # requests answered with 401
-        self._gop_frames, self._loop_frames = spec.gop_frames, spec.loop_frames
+        self._loop_frames = spec.loop_frames
         self._own_picture = picture
+        self._ahead_frames = max(frame.shown_after for frame in picture.frames)  # how many wait to be shown
+        self._jumped_ns = 0  # what the timestamps have jumped by
         self._shown = self._wanted = picture
         self._sound = sound
         self._clock = clock
@@ -87,13 +91,22 @@ class Camera:
         self.order = order
         self._wanted = picture or self._own_picture
 
+    def jump(self, order: FaultOrder) -> None:
+        """Let the sequence numbers or the timestamps of all tracks jump, once."""
+        if order.fault is Fault.TIMESTAMP_JUMP:
+            self._jumped_ns += order.by * _SECOND_NS
+            return
+        for viewer in self.viewers():
+            for track in viewer.tracks():
+                track.sequence = (track.sequence + order.by) & 0xFFFF
+
     def session_description(self) -> str:
         """The SDP of what is shown, or will be from the next keyframe on."""
         sound = self._sound
         return describe(
             self.spec.id,
-            self.spec.codec,
-            self._wanted.parameter_sets,
+            None if self.spec.sound_only else self.spec.codec,
+            self._wanted.parameter_sets if self.spec.sets_in != "stream" else (),
             sound.sound if sound else None,
             sound.config if sound else b"",
         )
@@ -106,15 +119,21 @@ class Camera:
         """Begin to send to this client; from then on it knows when its first picture is due."""
         self._viewers[viewer.session] = viewer
         viewer.plays_since_ns = self._since_start_ns()
+        for track in viewer.tracks() if self.spec.wraps_after_s else ():
+            track.wrap_soon(viewer.plays_since_ns + round(self.spec.wraps_after_s * _SECOND_NS))
+        if viewer.video is not None and self.spec.timestamps == "zero":
+            viewer.video.first_timestamp = 0
         if self._cancel is None:
             self._shown = self._wanted
             self._next_frame = viewer.plays_since_ns * self.spec.fps // _SECOND_NS + 1
             self._next_sound = self.sound_from(self._due_ns(self._next_frame))
             self._wait()
-        gop = self._gop_frames
-        keyframe = -(-self._next_frame // gop) * gop
-        waits = viewer.waits_for_keyframe and self.fault not in _HEADLESS
-        viewer.begins_ns = self._due_ns(keyframe if waits else self._next_frame)
+        begins = self._next_frame
+        if viewer.waits_for_keyframe and self.fault not in _HEADLESS:
+            while not self._own_frame(begins).keyframe:
+                begins += 1
+        viewer.begins_ns = self._due_ns(begins)
+        viewer.first_shown_ns = self._shown_ns(begins, self._own_frame(begins))
 
     def remove(self, session: str, reason: str) -> None:
         """Stop sending to this client; the reason is kept for the statistics."""
@@ -154,6 +173,21 @@ class Camera:
             "ended": list(self._past),
         }
 
+    def media_ns(self, track: Track, at_ns: int) -> int:
+        """What the clock of a track shows at that moment of the camera's time."""
+        if track.clock_hz != VIDEO_CLOCK_HZ:
+            return at_ns + self._jumped_ns
+        if self.spec.claimed_fps:
+            at_ns = at_ns * self.spec.fps // self.spec.claimed_fps
+        return {"true": at_ns, "zero": 0, "backwards": -at_ns}[self.spec.timestamps] + self._jumped_ns
+
+    def _own_frame(self, number: int) -> Frame:
+        return self._own_picture.frames[number % len(self._own_picture.frames)]
+
+    def _shown_ns(self, number: int, frame: Frame) -> int:
+        """When that frame was seen by the camera: not after it was sent, whatever is sent before it."""
+        return self._due_ns(number + frame.shown_after - self._ahead_frames)
+
     def _since_start_ns(self) -> int:
         return max(0, self._clock.monotonic_ns() - self._start_ns)
 
@@ -174,41 +208,43 @@ class Camera:
             self._wait()
 
     def _report(self) -> None:
-        if self.fault in (Fault.STALL, Fault.DROP_RTCP):
+        if self.fault in (*_MUTE, Fault.DROP_RTCP):
             return
         now_ns = self._since_start_ns()
         wall_ns = self._clock.wall_ns() + round(self.spec.clock_offset_s * _SECOND_NS)
         for viewer in self.viewers():
             if now_ns - viewer.plays_since_ns >= self.spec.first_report_s * _SECOND_NS:
-                viewer.report(now_ns, wall_ns)
+                viewer.report(now_ns, wall_ns, lambda track: self.media_ns(track, now_ns))
 
     def _send_frame(self, number: int) -> None:
-        if number % self._gop_frames == 0:
+        if self._own_frame(number).keyframe:
             self._shown = self._wanted
         frame = self._shown.frames[number % len(self._shown.frames)]
-        if self.fault is Fault.STALL:
+        if self.fault in _MUTE:
             for viewer in self.viewers():
                 viewer.waits_for_keyframe = viewer.video is not None
             return
         if self.fault is Fault.NO_KEYFRAME and frame.keyframe:
             return
         payloads = self._payloads(number, frame)
-        due_ns = self._due_ns(number)
+        shown_ns = self._shown_ns(number, frame)
         for viewer in self.viewers():
             if viewer.video is None:
                 continue
             if viewer.waits_for_keyframe and not frame.keyframe and self.fault not in _HEADLESS:
                 continue
             viewer.waits_for_keyframe = False
-            timestamp = viewer.video.timestamp(due_ns)
+            timestamp = viewer.video.timestamp(self.media_ns(viewer.video, shown_ns))
+            lost = viewer.video.packets_lost
             if self._send(viewer, viewer.video, payloads, timestamp):
                 viewer.frames_sent += 1
-                self._note(viewer, number, timestamp, frame.keyframe)
+                self._note(viewer, number, timestamp, frame.keyframe, viewer.video.packets_lost - lost)
 
     def _payloads(self, number: int, frame: Frame) -> list[bytes]:
         lap, place = divmod(number, self._loop_frames)
         stamp = stamp_nal(self.spec.codec, Stamp(lap, place, self.spec.id))
-        payloads = [*frame.before_stamp, stamp, *frame.after_stamp]
+        before = frame.before_stamp if self.spec.sets_in != "description" else ()
+        payloads = [*before, stamp, *frame.after_stamp]
         if self.fault is Fault.GARBAGE:
             return [os.urandom(len(payload)) for payload in payloads]
         return payloads
@@ -220,27 +256,27 @@ class Camera:
         while (due_ns := self.sound_due_ns(self._next_sound)) <= until_ns:
             payload = self._sound.payloads[self._next_sound % len(self._sound.payloads)]
             self._next_sound += 1
-            if self.fault is Fault.STALL:
+            if self.fault in _MUTE:
                 continue
             if self.fault is Fault.GARBAGE:
                 payload = os.urandom(len(payload))
             for viewer in self.viewers():
                 if viewer.sound and not viewer.waits_for_keyframe and due_ns >= viewer.begins_ns:
-                    self._send(viewer, viewer.sound, [payload], viewer.sound.timestamp(due_ns))
+                    self._send(viewer, viewer.sound, [payload], viewer.sound.timestamp(due_ns + self._jumped_ns))
 
     def _send(self, viewer: Viewer, track: Track, payloads: list[bytes], timestamp: int) -> bool:
         loses_every = self.order.every if self.fault is Fault.LOSS else 0
-        one_write = self.spec.one_write_per_frame
-        return viewer.send(track, payloads, timestamp, one_write=one_write, loses_every=loses_every)
+        swaps_every = self.order.every if self.fault is Fault.REORDER else 0
+        return viewer.send(track, payloads, timestamp, Wire(self.spec.one_write_per_frame, loses_every, swaps_every))
 
-    def _note(self, viewer: Viewer, number: int, timestamp: int, keyframe: bool) -> None:
-        """Write a line about a frame that was handed to a client's connection."""
+    def _note(self, viewer: Viewer, number: int, timestamp: int, keyframe: bool, lost: int) -> None:
+        """Write a line about a frame that was handed to a client's connection; `lost` packets of it were left out."""
         if self._log is None:
             return
         lap, frame = divmod(number, self._loop_frames)
         # JSON by hand: every value is a number or a plain word, and this runs for each frame of each client.
         self._log.write(
             f'{{"session": "{viewer.session}", "lap": {lap}, "frame": {frame}, "keyframe": {str(keyframe).lower()}, '
-            f'"rtp": {timestamp}, "wall_ns": {self._clock.wall_ns()}, "fault": "{self.fault.value}"}}\n'
+            f'"rtp": {timestamp}, "wall_ns": {self._clock.wall_ns()}, "fault": "{self.fault.value}", "lost": {lost}}}\n'
         )
         self._log.flush()

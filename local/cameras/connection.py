@@ -12,19 +12,21 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from local.cameras.camera import Camera
+from local.cameras.datagrams import DatagramLine
 from local.cameras.digest import Account, challenge, fresh_nonce, is_authorized
 from local.cameras.faults import Fault
 from local.cameras.rtp import (
-    PCMA_PAYLOAD_TYPE,
-    SOUND_PAYLOAD_TYPE,
+    SOUND_PAYLOAD_TYPES,
     VIDEO_CLOCK_HZ,
     VIDEO_PAYLOAD_TYPE,
 )
 from local.cameras.rtsp import (
     MalformedRequestError,
     Request,
+    client_ports,
     interleaved_channel,
     response,
     take_request,
@@ -32,25 +34,36 @@ from local.cameras.rtsp import (
 from local.cameras.viewer import Track, Viewer
 
 _NONCES_MAX = 4  # a client answers the last one; a few more are for requests that were under way
+_TRICKLE_S = 1.0  # a slow camera's pause after each byte
+_MOVED = "moved"  # where a camera is that redirects to another path
 _KERNEL_BUFFER_BYTES = 1 << 18  # as little as a camera has; left alone the kernel would keep 4 MB for a client
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
 
 
 class Connection(asyncio.Protocol):
-    """The protocol of one connection; `cameras` are all that the server has, by id."""
+    """The protocol of one connection; `cameras` are all that the server has, by id.
 
-    def __init__(self, cameras: Mapping[str, Camera], members: dict[str, set["Connection"]]) -> None:
+    `other_port` is where cameras are that redirect to another port; None for connections to that one.
+    """
+
+    def __init__(
+        self, cameras: Mapping[str, Camera], members: dict[str, set["Connection"]], other_port: int | None = None
+    ) -> None:
         self._cameras = cameras
+        self._other_port = other_port
         self._members = members
         self._camera: Camera | None = None
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._nonces: deque[str] = deque(maxlen=_NONCES_MAX)
+        self._nonces: deque[tuple[str, float]] = deque(maxlen=_NONCES_MAX)  # and when each was made
         self._session = ""
         self._tracks: dict[str, Track] = {}
+        self._datagrams: DatagramLine | None = None
         self._viewer: Viewer | None = None
+        self._trickle = bytearray()
+        self._is_forgotten = False
         self._heard_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
         self._end = "closed by the client"
         self._answers: dict[str, Callable[[Camera, Request], bytes]] = {
             "DESCRIBE": self._describe,
@@ -84,13 +97,31 @@ class Connection(asyncio.Protocol):
             self.close("malformed request")
 
     def write(self, data: bytes) -> None:
-        """Hand bytes to the transport."""
-        if self._transport is not None and not self._transport.is_closing():
+        """Hand bytes to the transport, a slow camera's one by one."""
+        if self._transport is None or self._transport.is_closing() or self._is_forgotten:
+            return
+        is_slow = self._camera is not None and self._camera.fault is Fault.SLOW
+        if not is_slow and not self._trickle:
             self._transport.write(data)
+            return
+        was_empty = not self._trickle
+        self._trickle += data
+        if was_empty:
+            self._drip()
+
+    def _drip(self) -> None:
+        """Send the next byte of what waits, or all of it once the camera is slow no more."""
+        if self._transport is None or self._camera is None:
+            return
+        count = 1 if self._camera.fault is Fault.SLOW else len(self._trickle)
+        self._transport.write(bytes(self._trickle[:count]))
+        del self._trickle[:count]
+        if self._trickle:
+            self._call_later(_TRICKLE_S, self._drip)
 
     def backlog_bytes(self) -> int:
         """What the client has not taken yet and the kernel does not hold."""
-        return self._transport.get_write_buffer_size() if self._transport else 0
+        return len(self._trickle) + (self._transport.get_write_buffer_size() if self._transport else 0)
 
     def close(self, reason: str) -> None:
         """End the connection after what was written has gone."""
@@ -111,6 +142,13 @@ class Connection(asyncio.Protocol):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.drop(reason)
 
+    def forget(self, reason: str) -> None:
+        """Leave the connection to the kernel: it stands, nothing is read or sent any more, and it is never closed."""
+        self._leave(reason)
+        self._is_forgotten = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
     def say_goodbye(self, reason: str) -> None:
         """Send RTCP BYE, when the client watches, and end the connection."""
         if self._viewer is not None:
@@ -119,13 +157,23 @@ class Connection(asyncio.Protocol):
 
     def _leave(self, reason: str) -> None:
         self._end = reason
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         if self._camera is not None:
             self._members[self._camera.spec.id].discard(self)
             self._camera.remove(self._session, reason)
         self._viewer = None
+        if self._datagrams is not None:
+            self._datagrams.close()
+
+    def _call_later(self, after_s: float, what: Callable[[], None]) -> None:
+        """Call after that time, unless the connection ends before."""
+        self._timers = [timer for timer in self._timers if not timer.cancelled() and timer.when() > self._now_s()]
+        self._timers.append(asyncio.get_running_loop().call_later(after_s, what))
+
+    def _now_s(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _receive(self, request: Request) -> None:
         cseq = request.headers.get("cseq", "0")
@@ -135,22 +183,25 @@ class Connection(asyncio.Protocol):
             return
         self._camera = camera
         self._members[camera.spec.id].add(self)
-        if camera.fault is Fault.SILENT:
+        if camera.fault in (Fault.SILENT, Fault.HANG):
             return
         if camera.fault is Fault.REFUSE and self._viewer is None:
             self.write(response(503, cseq))
             self.close("refused")
             return
-        self._heard_s = asyncio.get_running_loop().time()
         if request.method == "OPTIONS":
+            self._heard_s = self._now_s()
             self.write(response(200, cseq, {"Public": _METHODS}))
             return
-        if not self._is_authorized(camera, request):
+        if not self._is_authorized(camera, request, camera.spec.nonce_s):
             camera.refused += 1
+            is_stale = self._is_authorized(camera, request)
             nonce = fresh_nonce()
-            self._nonces.append(nonce)
-            self.write(response(401, cseq, {"WWW-Authenticate": challenge(self._account(camera), nonce)}))
+            self._nonces.append((nonce, self._now_s()))
+            asked = challenge(self._account(camera), nonce, is_stale=is_stale)
+            self.write(response(401, cseq, {"WWW-Authenticate": asked}))
             return
+        self._heard_s = self._now_s()
         answer = self._answers.get(request.method)
         self.write(answer(camera, request) if answer else response(405, cseq, {"Allow": _METHODS}))
         if request.method == "TEARDOWN":
@@ -160,38 +211,68 @@ class Connection(asyncio.Protocol):
         spec = camera.spec
         return Account(spec.id, spec.user, spec.password, offers_qop=spec.auth == "digest")
 
-    def _is_authorized(self, camera: Camera, request: Request) -> bool:
+    def _is_authorized(self, camera: Camera, request: Request, nonce_s: float = 0.0) -> bool:
+        """Whether the request proves the password, with a nonce that is not older; 0: however old."""
         if camera.fault is Fault.UNAUTHORIZED:
             return False
         header = request.headers.get("authorization", "")
-        return is_authorized(self._account(camera), header, request.method, self._nonces)
+        nonces = [nonce for nonce, made_s in self._nonces if not nonce_s or self._now_s() - made_s < nonce_s]
+        return is_authorized(self._account(camera), header, request.method, nonces)
 
     def _describe(self, camera: Camera, request: Request) -> bytes:
+        place = self._redirection(camera, request)
+        if place:
+            return response(302, request.headers.get("cseq", "0"), {"Location": place})
         base = request.url.rstrip("/") + "/"
         headers = {"Content-Base": base, "Content-Type": "application/sdp"}
         return response(200, request.headers.get("cseq", "0"), headers, camera.session_description())
 
+    def _redirection(self, camera: Camera, request: Request) -> str:
+        """Where the client has to ask instead; empty when it is right here."""
+        url = urlsplit(request.url)
+        if camera.spec.redirects == "path" and _MOVED not in request.path:
+            return url._replace(path=f"/{camera.spec.id}/{_MOVED}").geturl()
+        if camera.spec.redirects == "port" and self._other_port is not None:
+            return url._replace(netloc=f"{url.hostname}:{self._other_port}").geturl()
+        return ""
+
     def _set_up(self, camera: Camera, request: Request) -> bytes:
         cseq = request.headers.get("cseq", "0")
-        name = request.path[1] if len(request.path) == 2 else "trackID=0"
+        name = request.path[-1] if len(request.path) > 1 and request.path[-1] != _MOVED else "trackID=0"
         sound_clock_hz = camera.sound_clock_hz()
-        if name not in ("trackID=0", "trackID=1") or (name == "trackID=1" and sound_clock_hz is None):
+        clocks = {"trackID=0": None if camera.spec.sound_only else VIDEO_CLOCK_HZ, "trackID=1": sound_clock_hz}
+        clock_hz = clocks.get(name)
+        if clock_hz is None:
             return response(404, cseq)
         if self._viewer is not None:
             return response(455, cseq)
-        channel = interleaved_channel(request.headers.get("transport", ""), default=2 * len(self._tracks))
-        if channel is None:
+        kind = VIDEO_PAYLOAD_TYPE if name == "trackID=0" else SOUND_PAYLOAD_TYPES[camera.spec.audio]
+        track = Track(2 * len(self._tracks), kind, clock_hz)
+        transport = self._way_of(track, camera, request.headers.get("transport", ""))
+        if not transport:
             return response(461, cseq)
-        if name == "trackID=0":
-            track = Track(channel, VIDEO_PAYLOAD_TYPE, VIDEO_CLOCK_HZ)
-        else:
-            kind = PCMA_PAYLOAD_TYPE if camera.spec.audio == "pcma" else SOUND_PAYLOAD_TYPE
-            track = Track(channel, kind, sound_clock_hz or 0)
         self._tracks[name] = track
         self._session = self._session or secrets.token_hex(8)
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1};ssrc={track.ssrc:08X}"
         session = f"{self._session};timeout={camera.spec.session_timeout_s}"
-        return response(200, cseq, {"Transport": transport, "Session": session})
+        return response(200, cseq, {"Transport": f"{transport};ssrc={track.ssrc:08X}", "Session": session})
+
+    def _way_of(self, track: Track, camera: Camera, offers: str) -> str:
+        """The transport chosen for a track among those offered, made ready; empty when there is none for it.
+
+        All tracks of a client go the same way.
+        """
+        channel = interleaved_channel(offers, default=track.channel)
+        if channel is not None and camera.spec.transports != "udp" and self._datagrams is None:
+            track.channel = channel
+            return f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+        ports = client_ports(offers)
+        is_first = self._datagrams is not None or not self._tracks
+        if ports is None or camera.spec.transports == "tcp" or not is_first or self._transport is None:
+            return ""
+        if self._datagrams is None:
+            self._datagrams = DatagramLine(self, self._transport.get_extra_info("peername")[0])
+        port = self._datagrams.open(track.channel, ports)
+        return f"RTP/AVP;unicast;client_port={ports[0]}-{ports[1]};server_port={port}-{port + 1}"
 
     def _has_session(self, request: Request) -> bool:
         given = request.headers.get("session", "").partition(";")[0].strip()
@@ -204,18 +285,20 @@ class Connection(asyncio.Protocol):
         headers = {"Session": self._session, "Range": "npt=now-"}
         if self._viewer is None:
             video, sound = self._tracks.get("trackID=0"), self._tracks.get("trackID=1")
-            self._viewer = Viewer(self._session, self, video, sound)
+            self._viewer = Viewer(self._session, self._datagrams or self, video, sound)
             camera.add(self._viewer)
             self._watch(camera)
-            headers["RTP-Info"] = self._rtp_info(camera, request.url.rstrip("/"), self._viewer.begins_ns)
+            headers["RTP-Info"] = self._rtp_info(camera, request.url.rstrip("/"), self._viewer)
+            if camera.fault is Fault.REBOOT:
+                self._call_later(camera.order.after_s, lambda: self.reset("rebooted"))
         return response(200, cseq, headers)
 
-    def _rtp_info(self, camera: Camera, url: str, begins_ns: int) -> str:
+    def _rtp_info(self, camera: Camera, url: str, viewer: Viewer) -> str:
         """Per track the sequence number and timestamp of the first packet."""
-        sound_begins_ns = camera.sound_due_ns(camera.sound_from(begins_ns))
-        begins = {"trackID=0": begins_ns, "trackID=1": sound_begins_ns}
+        sound_begins_ns = camera.sound_due_ns(camera.sound_from(viewer.begins_ns))
+        begins = {"trackID=0": viewer.first_shown_ns, "trackID=1": sound_begins_ns}
         return ",".join(
-            f"url={url}/{name};seq={track.sequence};rtptime={track.timestamp(begins[name])}"
+            f"url={url}/{name};seq={track.sequence};rtptime={track.timestamp(camera.media_ns(track, begins[name]))}"
             for name, track in sorted(self._tracks.items())
         )
 
@@ -231,9 +314,10 @@ class Connection(asyncio.Protocol):
 
     def _watch(self, camera: Camera) -> None:
         """End the session when its client was not heard for the time-out; look again when that may be."""
-        loop = asyncio.get_running_loop()
-        ends_s = self._heard_s + camera.spec.session_timeout_s
-        if loop.time() >= ends_s:
+        left_s = self._heard_s + camera.spec.session_timeout_s - self._now_s()
+        if camera.fault is Fault.HANG:
+            left_s = camera.spec.session_timeout_s  # it does not see the time pass
+        if left_s <= 0:
             self.close("session timed out")
         else:
-            self._timer = loop.call_at(ends_s, self._watch, camera)
+            self._call_later(left_s, lambda: self._watch(camera))

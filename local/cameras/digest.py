@@ -29,9 +29,11 @@ def fresh_nonce() -> str:
     return secrets.token_hex(16)
 
 
-def challenge(account: Account, nonce: str) -> str:
-    """The value of a WWW-Authenticate header."""
+def challenge(account: Account, nonce: str, *, is_stale: bool = False) -> str:
+    """The value of a WWW-Authenticate header; `is_stale` says that only the nonce of the answer was too old."""
     text = f'Digest realm="{account.realm}", nonce="{nonce}", algorithm=MD5'
+    if is_stale:
+        text += ", stale=true"
     return f'{text}, qop="auth"' if account.offers_qop else text
 
 

@@ -14,11 +14,13 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
 
 from local.cameras.loops import (
     SOUND_S,
@@ -31,12 +33,25 @@ from local.cameras.loops import (
     read_loop,
     write_loop,
 )
-from local.cameras.nal import is_decoration, is_picture, nal_type, split_annexb
+from local.cameras.nal import is_decoration, parameter_sets, split_annexb
 from local.cameras.scene import Scene
 
 _NICENESS = 5  # cameras that already run go first
 _SOUND_BITRATE = 48_000
 _G726_BYTES = 80  # 20 ms at 32 kbit/s
+_SOUND_ENCODERS: dict[str, Literal["aac", "pcm_alaw", "pcm_mulaw"]] = {
+    "aac": "aac",
+    "pcma": "pcm_alaw",
+    "pcmu": "pcm_mulaw",
+}
+_VARIANTS = {
+    ("h264", ""): "",
+    ("h264", "sps"): ":ref=3",  # more reference frames
+    ("h264", "pps"): ":cabac=0",  # another entropy coding
+    ("h265", ""): "",
+    ("h265", "sps"): ":ref=3",
+    ("h265", "pps"): ":cbqpoffs=2",  # coarser colours
+}
 
 
 class EncodingError(Exception):
@@ -44,19 +59,25 @@ class EncodingError(Exception):
 
 
 def _options(picture: Picture) -> dict[str, str]:
-    """The encoder's options: no B-frames, a keyframe exactly every GOP, a bounded rate, one thread."""
+    """The encoder's options: frames and keyframes exactly as the picture says, a bounded rate, one thread."""
     rate_kbit = max(10, picture.bitrate // 1000)
+    # Where GOPs differ, the encoder is told of every keyframe; left alone it would make none.
+    keyint, min_keyint = (picture.frames + 1, 1) if picture.gops else (picture.gop_frames, picture.gop_frames)
     common = (
-        f"keyint={picture.gop_frames}:min-keyint={picture.gop_frames}:scenecut=0:bframes=0:"
-        f"vbv-maxrate={rate_kbit}:vbv-bufsize={rate_kbit}"
+        f"keyint={keyint}:min-keyint={min_keyint}:scenecut=0:bframes={picture.bframes}:b-adapt=0:"
+        f"open-gop={picture.open_gop:d}:repeat-headers=1:vbv-maxrate={rate_kbit}:vbv-bufsize={rate_kbit}"
     )
+    variant = _VARIANTS[picture.codec, picture.variant]
     if picture.codec == "h264":
-        return {"preset": "superfast", "x264-params": f"{common}:open-gop=0:repeat-headers=1"}
+        return {"preset": "superfast", "forced-idr": "1", "x264-params": f"{common}{variant}"}
     # Without a lookahead and what lives on it x265 takes 40 instead of 70 ms per 720p frame.
-    lean = "rc-lookahead=0:aq-mode=0:cutree=0:weightp=0:sao=0:rd=1:log-level=error:info=0:pools=none"
+    lean = "aq-mode=0:cutree=0:weightp=0:sao=0:rd=1:log-level=error:info=0:pools=none:frame-threads=1"
+    # Its B-frames would be so coarse that nobody can read their numbers.
+    lookahead = f"rc-lookahead={picture.bframes + 1}:qpmax=30" if picture.bframes else "rc-lookahead=0"
     return {
         "preset": "ultrafast",
-        "x265-params": f"{common}:open-gop=0:repeat-headers=1:frame-threads=1:{lean}",
+        "forced-idr": "1",
+        "x265-params": f"{common}:{lean}:{lookahead}{variant}",
     }
 
 
@@ -68,30 +89,26 @@ def encode_picture(picture: Picture, progress: Callable[[int], None]) -> Encoded
     context.bit_rate, context.thread_count = picture.bitrate, 1
     context.options = _options(picture)
     scene = Scene(picture.width, picture.height, picture.fps, picture.frames, picture.seed)
-    count = picture.gop_frames if picture.still else picture.frames
     packets = []
-    for number in range(count):
+    for number in range(picture.count):
         frame = av.VideoFrame.from_ndarray(scene.frame(0 if picture.still else number), format="yuv420p")
         frame.pts, frame.time_base = number, context.time_base
+        if picture.gops and number in picture.keyframes:
+            frame.pict_type = PictureType.I
         packets += context.encode(frame)
         progress(number + 1)
     packets += context.encode(None)
-    units = []
-    for number, packet in enumerate(packets):
-        nals = tuple(nal for nal in split_annexb(bytes(packet)) if not is_decoration(picture.codec, nal))
-        begins_gop = number % picture.gop_frames == 0
-        if packet.pts != number or _is_random_access(picture.codec, nals) != begins_gop:
-            raise EncodingError(f"{picture}: frame {number} came as {packet.pts}, or as the wrong kind")
-        units.append(nals)
-    if len(units) != count:
-        raise EncodingError(f"{picture}: {len(units)} frames came out of {count}")
-    return Encoded(tuple(units))
-
-
-def _is_random_access(codec: str, nals: tuple[bytes, ...]) -> bool:
-    """Whether the picture is an IDR picture (H.264 type 5, H.265 types 19 and 20)."""
-    kinds = {nal_type(codec, nal) for nal in nals if is_picture(codec, nal)}
-    return kinds == {5} if codec == "h264" else bool(kinds) and kinds <= {19, 20}
+    units = [
+        tuple(nal for nal in split_annexb(bytes(packet)) if not is_decoration(picture.codec, nal)) for packet in packets
+    ]
+    shown = tuple(packet.pts if packet.pts is not None else -1 for packet in packets)
+    if sorted(shown) != list(range(picture.count)):
+        raise EncodingError(f"{picture}: the frames {shown} came out")
+    # An encoder that repeats its parameter sets puts them before keyframes and nowhere else.
+    keyframes = {number for number, nals in zip(shown, units, strict=True) if parameter_sets(picture.codec, nals)}
+    if keyframes != picture.keyframes:
+        raise EncodingError(f"{picture}: its keyframes are {sorted(keyframes)}")
+    return Encoded(tuple(units), shown=shown if picture.bframes else ())
 
 
 def encode_sound(sound: Sound) -> Encoded:
@@ -100,7 +117,7 @@ def encode_sound(sound: Sound) -> Encoded:
     count = SOUND_S * sound.clock_hz // sound.samples
     if sound.codec == "unknown":
         return Encoded(tuple((random.bytes(_G726_BYTES),) for _ in range(count)))
-    context = AudioCodecContext.create("aac" if sound.codec == "aac" else "pcm_alaw", "w")
+    context = AudioCodecContext.create(_SOUND_ENCODERS[sound.codec], "w")
     context.sample_rate, context.layout = sound.clock_hz, "mono"
     context.format = "fltp" if sound.codec == "aac" else "s16"
     context.time_base = Fraction(1, sound.clock_hz)
@@ -129,7 +146,7 @@ def _make(loop: Picture | Sound, parent_pid: int) -> Encoded:
     if isinstance(loop, Sound):
         return encode_sound(loop)
     name = f"encoding {loop.codec} {loop.width}x{loop.height} {loop.fps} fps{' still' if loop.still else ''}"
-    count = loop.gop_frames if loop.still else loop.frames
+    count = loop.count
     told = [-1]
 
     def progress(done: int) -> None:

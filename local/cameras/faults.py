@@ -24,11 +24,22 @@ class Fault(enum.StrEnum):
     FREEZE = "freeze"  # the loop's first picture again and again, with new timestamps and stamps
     DROP_RTCP = "drop_rtcp"  # no sender reports
     LOSS = "loss"  # every n-th RTP packet is left out
+    REORDER = "reorder"  # every n-th RTP packet comes after the next one
+    HANG = "hang"  # no packet comes and no request is answered, though connections stand
+    SLOW = "slow"  # what the camera says over TCP comes a byte a second
+    REBOOT = "reboot"  # whoever plays is cut off after a while, again and again
+    HALF_OPEN = "half_open"  # present connections are forgotten and never closed, once
+    SEQUENCE_JUMP = "sequence_jump"  # the RTP sequence numbers jump, once
+    TIMESTAMP_JUMP = "timestamp_jump"  # the RTP timestamps jump, once
+    NEW_SPS = "new_sps"  # another sequence parameter set from the next keyframe on, the same picture
+    NEW_PPS = "new_pps"  # another picture parameter set alone
 
 
-ONCE = (Fault.TEARDOWN, Fault.RESET)
+ONCE = (Fault.TEARDOWN, Fault.RESET, Fault.HALF_OPEN, Fault.SEQUENCE_JUMP, Fault.TIMESTAMP_JUMP)
 
 LOSS_EVERY_DEFAULT = 50  # packets: hurts a few frames a second, leaves whole ones between
+AFTER_S_DEFAULT = 3
+BY_DEFAULT = {Fault.SEQUENCE_JUMP: 20_000, Fault.TIMESTAMP_JUMP: 3_600}  # packets; seconds
 
 
 class InvalidFaultError(Exception):
@@ -43,24 +54,26 @@ class FaultOrder:
     drop: bool = False
     width: int = 0  # RESOLUTION: 0 means half of the camera's own, or double where half is too small
     height: int = 0
-    every: int = LOSS_EVERY_DEFAULT  # LOSS
+    every: int = LOSS_EVERY_DEFAULT  # LOSS, REORDER
+    after_s: int = AFTER_S_DEFAULT  # REBOOT
+    by: int = 0  # SEQUENCE_JUMP: packets, TIMESTAMP_JUMP: seconds; may be negative, 0 means BY_DEFAULT
 
 
 def parse_order(body: object) -> FaultOrder:
     """The order in a decoded JSON body; raises InvalidFaultError."""
     if not isinstance(body, Mapping):
         raise InvalidFaultError("the order is not an object")
-    unknown = set(body) - {"fault", "drop", "width", "height", "every"}
+    unknown = set(body) - {"fault", "drop", "width", "height", "every", "after_s", "by"}
     if unknown:
         raise InvalidFaultError(f"unknown keys {sorted(unknown)}")
     try:
         fault = Fault(str(body.get("fault")))
     except ValueError as error:
         raise InvalidFaultError(f"no fault {body.get('fault')!r}: one of {', '.join(Fault)}") from error
-    numbers = {"width": 0, "height": 0, "every": LOSS_EVERY_DEFAULT}
+    numbers = {"width": 0, "height": 0, "every": LOSS_EVERY_DEFAULT, "after_s": AFTER_S_DEFAULT, "by": 0}
     for key, default in numbers.items():
         value = body.get(key, default)
-        if type(value) is not int or value < 0:
+        if type(value) is not int or (value < 0 and key != "by"):
             raise InvalidFaultError(f"{key} is {value!r}, not a number from 0 up")
         numbers[key] = value
     if numbers["every"] < 2:
@@ -68,4 +81,5 @@ def parse_order(body: object) -> FaultOrder:
     drop = body.get("drop", False)
     if not isinstance(drop, bool):
         raise InvalidFaultError(f"drop is {drop!r}, not true or false")
+    numbers["by"] = numbers["by"] or BY_DEFAULT.get(fault, 0)
     return FaultOrder(fault, drop, **numbers)

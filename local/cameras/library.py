@@ -20,7 +20,7 @@ from local.cameras.loops import (
     read_loop,
     to_json,
 )
-from local.cameras.nal import is_picture, parameter_sets
+from local.cameras.nal import parameter_sets
 from local.cameras.rtp import aac_payload, packetise
 
 
@@ -30,11 +30,15 @@ class EncoderFailedError(Exception):
 
 @dataclass(frozen=True)
 class Frame:
-    """The RTP payloads of one frame; the stamp goes between them."""
+    """The RTP payloads of one frame; the stamp goes between them.
+
+    `shown_after` says how many frames later than in its turn it is shown; before its turn where it is negative.
+    """
 
     keyframe: bool
     before_stamp: tuple[bytes, ...]
     after_stamp: tuple[bytes, ...]
+    shown_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,12 @@ def picture_loop(picture: Picture, encoded: Encoded) -> PictureLoop:
     """Cut every frame into RTP payloads."""
     codec = picture.codec
     frames = []
-    for number, nals in enumerate(encoded.units):
-        sets = [nal for nal in nals if not is_picture(codec, nal)]
-        slices = [nal for nal in nals if is_picture(codec, nal)]
-        keyframe = number % picture.gop_frames == 0
-        frames.append(Frame(keyframe, tuple(packetise(codec, sets)), tuple(packetise(codec, slices))))
+    shown = encoded.shown or range(len(encoded.units))
+    for number, (nals, place) in enumerate(zip(encoded.units, shown, strict=True)):
+        sets = parameter_sets(codec, nals)
+        others = [nal for nal in nals if nal not in sets]
+        before, after = tuple(packetise(codec, sets)), tuple(packetise(codec, others))
+        frames.append(Frame(bool(sets), before, after, place - number))
     return PictureLoop(picture, tuple(parameter_sets(codec, encoded.units[0])), tuple(frames))
 
 

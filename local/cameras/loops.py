@@ -8,6 +8,7 @@ content; one that does not match is as good as absent. It knows nothing of how a
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import struct
@@ -27,7 +28,11 @@ SOUND_S = 8  # long enough that the seam is rare, short enough to cost nothing
 
 @dataclass(frozen=True)
 class Picture:
-    """The parameters of an encoded picture; `still` repeats the first frame for one GOP."""
+    """The parameters of an encoded picture.
+
+    `still` repeats the first frame for one GOP, or for the whole loop where GOPs differ. `gops` are their lengths where
+    they differ. `variant` is the same picture with another sequence ("sps") or picture ("pps") parameter set.
+    """
 
     codec: str
     width: int
@@ -38,11 +43,26 @@ class Picture:
     bitrate: int
     seed: int
     still: bool = False
+    bframes: int = 0
+    open_gop: bool = False
+    gops: tuple[int, ...] = ()
+    variant: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many frames are encoded."""
+        return self.gop_frames if self.still and not self.gops else self.frames
+
+    @property
+    def keyframes(self) -> frozenset[int]:
+        """The frames, in the order in which they are shown, that are keyframes."""
+        gops = self.gops or (self.gop_frames,) * (self.count // self.gop_frames)
+        return frozenset(itertools.accumulate(gops[:-1], initial=0))
 
 
 @dataclass(frozen=True)
 class Sound:
-    """The parameters of an encoded sound: `aac`, `pcma`, or `unknown` (G.726, which MP4 cannot carry)."""
+    """The parameters of an encoded sound: `aac`, `pcma`, `pcmu`, or `unknown` (G.726, which MP4 cannot carry)."""
 
     codec: str
     seed: int
@@ -60,10 +80,14 @@ class Sound:
 
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded loop: the parts (NAL units, or one block of sound) of each unit, and decoder settings."""
+    """An encoded loop: the parts (NAL units, or one block of sound) of each unit, and decoder settings.
+
+    `shown` says of each unit which picture of the loop it is; empty when they are shown in the order of the units.
+    """
 
     units: tuple[tuple[bytes, ...], ...]
     config: bytes = b""
+    shown: tuple[int, ...] = ()
 
 
 class UnreadableLoopError(Exception):
@@ -81,6 +105,9 @@ def picture_of(spec: CameraSpec) -> Picture:
         spec.loop_frames,
         spec.bitrate,
         spec.seed,
+        bframes=spec.bframes,
+        open_gop=spec.open_gop,
+        gops=spec.gops if len(set(spec.gops)) > 1 else (),
     )
 
 
@@ -98,7 +125,9 @@ def from_json(text: str) -> Picture | Sound:
     """The parameters that `to_json` wrote."""
     fields = json.loads(text)
     kind = fields.pop("kind")
-    return Picture(**fields) if kind == "picture" else Sound(**fields)
+    if kind == "picture":
+        return Picture(**{**fields, "gops": tuple(fields["gops"])})
+    return Sound(**fields)
 
 
 def loop_path(cache: Path, loop: Picture | Sound) -> Path:
@@ -117,6 +146,7 @@ def write_loop(path: Path, encoded: Encoded) -> None:
         {
             "sha256": hashlib.sha256(body).hexdigest(),
             "config": encoded.config.hex(),
+            "shown": encoded.shown,
             "units": [[len(part) for part in unit] for unit in encoded.units],
         }
     ).encode()
@@ -157,4 +187,4 @@ def read_loop(path: Path) -> Encoded:
             parts.append(bytes(body[place : place + size]))
             place += size
         units.append(tuple(parts))
-    return Encoded(tuple(units), bytes.fromhex(header["config"]))
+    return Encoded(tuple(units), bytes.fromhex(header["config"]), tuple(header["shown"]))

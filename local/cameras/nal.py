@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 H264_SEI, H264_SPS, H264_PPS, H264_AUD = 6, 7, 8, 9
 H265_VPS, H265_SPS, H265_PPS, H265_AUD, H265_SEI = 32, 33, 34, 35, 39
 _H265_SEI_SUFFIX = 40
+_RECOVERY_POINT = 6  # the payload type of that SEI message (H.264 D.1.8)
 
 
 def nal_type(codec: str, nal: bytes) -> int:
@@ -22,10 +23,12 @@ def is_picture(codec: str, nal: bytes) -> bool:
 
 
 def is_decoration(codec: str, nal: bytes) -> bool:
-    """Whether a picture decodes just as well without this unit: delimiters and SEI."""
+    """Whether a picture decodes just as well without this unit: delimiters and SEI, but for recovery points of
+    H.264, which alone say that a picture that is no IDR picture is a keyframe.
+    """
     kind = nal_type(codec, nal)
     if codec == "h264":
-        return kind in (H264_SEI, H264_AUD)
+        return kind == H264_AUD or (kind == H264_SEI and nal[1] != _RECOVERY_POINT)
     return kind in (H265_AUD, H265_SEI, _H265_SEI_SUFFIX)
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 PAYLOAD_BYTES_MAX = 1_400  # fits an Ethernet frame with every header and a tunnel around it
 VIDEO_CLOCK_HZ = 90_000
-VIDEO_PAYLOAD_TYPE, SOUND_PAYLOAD_TYPE, PCMA_PAYLOAD_TYPE = 96, 97, 8
+VIDEO_PAYLOAD_TYPE = 96
+SOUND_PAYLOAD_TYPES = {"aac": 97, "unknown": 97, "pcma": 8, "pcmu": 0}  # 8 and 0 are fixed by RFC 3551
 
 _H264_FU_A, _H265_FU = 28, 49
 _NTP_OF_UNIX_S = 2_208_988_800  # from 1900 to 1970

@@ -15,6 +15,7 @@ BODY_BYTES_MAX = 65_536
 
 _REASONS = {
     200: "OK",
+    302: "Moved Temporarily",
     400: "Bad Request",
     401: "Unauthorized",
     404: "Not Found",
@@ -24,6 +25,7 @@ _REASONS = {
     461: "Unsupported Transport",
     503: "Service Unavailable",
 }
+_CLIENT_PORTS = re.compile(r"client_port\s*=\s*(\d{1,5})(?:-(\d{1,5}))?")
 _INTERLEAVED = re.compile(r"interleaved\s*=\s*(\d{1,3})")
 
 
@@ -105,4 +107,16 @@ def interleaved_channel(transport: str, default: int) -> int | None:
         if match is None:
             return default
         return int(match[1]) if int(match[1]) <= 254 else None
+    return None
+
+
+def client_ports(transport: str) -> tuple[int, int] | None:
+    """The ports (RTP, RTCP) of the first unicast UDP transport a SETUP offers; None when it offers none."""
+    for offer in transport.split(","):
+        parts = [part.strip() for part in offer.split(";")]
+        match = _CLIENT_PORTS.search(offer)
+        if parts[0].upper() in ("RTP/AVP", "RTP/AVP/UDP") and "multicast" not in parts and match is not None:
+            first = int(match[1])
+            second = int(match[2]) if match[2] else first + 1
+            return (first, second) if max(first, second) <= 65_535 else None
     return None

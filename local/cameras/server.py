@@ -1,4 +1,5 @@
-"""All stand-in cameras of this machine in one process: one RTSP port, one control port, one event loop.
+"""All stand-in cameras of this machine in one process: an RTSP port, another one for cameras that redirect to
+it, a control port, one event loop.
 
 The first part of a URL's path names the camera. The control port takes GET /stats and POST
 /cameras/ID/fault. It serves on loopback only. What a camera is (spec), sends (camera) and says (connection)
@@ -21,6 +22,7 @@ from local.cameras.spec import WIDTH_MIN, CameraSpec, InvalidSpecError, faults_o
 
 HOST = "127.0.0.1"
 _CONTROL_BYTES_MAX = 65_536
+_OTHER_PICTURES = (Fault.FREEZE, Fault.RESOLUTION, Fault.NEW_SPS, Fault.NEW_PPS)
 _PHASES = 4  # cameras write at different moments, yet 32 of them do not wake the process 480 times a second
 _CONTROL_WAIT_S = 10.0  # a control client sends its request at once or is given up
 
@@ -42,6 +44,7 @@ class CameraServer:
         self._sent_log = sent_log
         self._cameras: dict[str, Camera] = {}
         self._members: dict[str, set[Connection]] = {spec.id: set() for spec in specs}
+        self._forgotten: list[Connection] = []  # kept, because a socket that nobody holds is closed
         self._servers: list[asyncio.Server] = []
         self._logs: list[TextIO] = []
 
@@ -56,9 +59,11 @@ class CameraServer:
             offset_ns = number % _PHASES * 1_000_000_000 // (spec.fps * _PHASES)
             self._cameras[spec.id] = await self._camera(spec, clock, start_ns + offset_ns)
         loop = asyncio.get_running_loop()
-        rtsp = await loop.create_server(lambda: Connection(self._cameras, self._members), HOST, port)
+        other = await loop.create_server(lambda: Connection(self._cameras, self._members), HOST, 0)
+        other_port = int(other.sockets[0].getsockname()[1])
+        rtsp = await loop.create_server(lambda: Connection(self._cameras, self._members, other_port), HOST, port)
         control = await asyncio.start_server(self._control, HOST, 0)
-        self._servers = [rtsp, control]
+        self._servers = [rtsp, other, control]
         return Place(rtsp.sockets[0].getsockname()[1], control.sockets[0].getsockname()[1])
 
     async def _camera(self, spec: CameraSpec, clock: Clock, start_ns: int) -> Camera:
@@ -77,6 +82,8 @@ class CameraServer:
         for members in self._members.values():
             for connection in list(members):
                 connection.drop("the camera stops")
+        for connection in self._forgotten:
+            connection.drop("the camera stops")
         for log in self._logs:
             log.close()
 
@@ -89,9 +96,15 @@ class CameraServer:
         connections = list(self._members[camera.spec.id])
         if order.fault in ONCE:
             camera.set_fault(FaultOrder(Fault.NONE))
+            if order.fault in (Fault.SEQUENCE_JUMP, Fault.TIMESTAMP_JUMP):
+                camera.jump(order)
+                return
             for connection in connections:
                 if order.fault is Fault.TEARDOWN:
                     connection.say_goodbye("torn down by the camera")
+                elif order.fault is Fault.HALF_OPEN:
+                    self._forgotten.append(connection)
+                    connection.forget("forgotten by the camera")
                 else:
                     connection.reset("reset by the camera")
             return
@@ -102,10 +115,15 @@ class CameraServer:
 
     async def _other_picture(self, spec: CameraSpec, order: FaultOrder) -> PictureLoop | None:
         """The picture a fault shows in place of the camera's own."""
+        if order.fault not in _OTHER_PICTURES:
+            return None
+        if spec.open_gop:
+            raise InvalidFaultError(f"{order.fault}: the picture cannot change where keyframes do not begin anew")
         if order.fault is Fault.FREEZE:
             return await self._library.picture(replace(picture_of(spec), still=True))
         if order.fault is not Fault.RESOLUTION:
-            return None
+            variant = order.fault.removeprefix("new_")
+            return await self._library.picture(replace(picture_of(spec), variant=variant))
         width, height = spec.width // 4 * 2, spec.height // 4 * 2
         if width < WIDTH_MIN:
             width, height = spec.width * 2, spec.height * 2

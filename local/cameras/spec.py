@@ -13,13 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 CODECS = ("h264", "h265")
-AUDIO = ("none", "aac", "pcma", "unknown")
+AUDIO = ("none", "aac", "pcma", "pcmu", "unknown")
 AUTH = ("digest", "digest-2069")
+TRANSPORTS = ("both", "tcp", "udp")
+SETS_IN = ("both", "stream", "description")
+TIMESTAMPS = ("true", "zero", "backwards")
+REDIRECTS = ("", "path", "port")
 
 WIDTH_MIN = 256  # the burnt-in pattern needs 64 blocks of 4 pixels
 HEIGHT_MIN = 64  # below that there is no room for a scene under the pattern
 SIDE_MAX = 4096  # H.264 level 5.2 ends there
 FPS_MAX = 60
+BFRAMES_MAX = 3
 LOOP_FRAMES_MAX = 4096  # a loop is held in memory whole; the pattern itself could count to 65535
 ID = re.compile(r"[a-z0-9-]{1,32}")
 
@@ -49,16 +54,39 @@ class CameraSpec:
     one_write_per_frame: bool = False  # default: one write per RTP packet, as a real camera does
     clock_offset_s: float = 0.0  # how far the camera's own clock (RTCP sender reports) is from ours
     first_report_s: float = 0.0  # after how long the first RTCP sender report comes
+    bframes: int = 0  # pictures that are sent after one that is shown later
+    open_gop: bool = False  # keyframes that the B-frames sent after them do not rest on alone
+    gop_s_max: float = 0.0  # above gop_s: an encoder that saves space, keyframe distances vary from gop_s to this
+    sets_in: str = "both"  # where the parameter sets are told: session description, stream before keyframes, both
+    sound_only: bool = False  # no picture is offered
+    claimed_fps: int = 0  # the timestamps run as if the picture had this rate; 0: they tell the truth
+    timestamps: str = "true"  # of the picture: "zero" for ever, or running "backwards"
+    wraps_after_s: float = 0.0  # after PLAY, until timestamps wrap around; sequence numbers do soon. 0: random
+    transports: str = "both"  # what a client may choose from
+    nonce_s: float = 0.0  # how long a nonce may be used, then it is stale; 0: for ever
+    redirects: str = ""  # DESCRIBE is answered with 302: to another "path", or the same on another "port"
 
     @property
     def gop_frames(self) -> int:
-        """The number of frames from one keyframe to the next."""
+        """The number of frames from one keyframe to the next; the least number where it varies."""
         return max(1, round(self.gop_s * self.fps))
+
+    @property
+    def gops(self) -> tuple[int, ...]:
+        """The number of frames of each GOP of a loop, in the order in which they are shown."""
+        least, most = self.gop_frames, round(self.gop_s_max * self.fps)
+        if most <= least:
+            return (least,) * max(1, round(self.loop_s * self.fps / least))
+        cycle = (least, most, (least + most) // 2, least, (least + 3 * most) // 4)
+        found: list[int] = []
+        while sum(found) < self.loop_s * self.fps:
+            found.append(cycle[len(found) % len(cycle)])
+        return tuple(found)
 
     @property
     def loop_frames(self) -> int:
         """The number of frames of a loop: whole GOPs, so that the seam is a keyframe."""
-        return self.gop_frames * max(1, round(self.loop_s * self.fps / self.gop_frames))
+        return sum(self.gops)
 
 
 def faults_of(spec: CameraSpec) -> list[str]:
@@ -82,11 +110,32 @@ def faults_of(spec: CameraSpec) -> list[str]:
         f"session_timeout_s {spec.session_timeout_s} is below 1": spec.session_timeout_s >= 1,
         "a password without a user": bool(spec.user) or not spec.password,
         f"first_report_s {spec.first_report_s} is negative": spec.first_report_s >= 0,
+        **_habits(spec),
     }
     faults = [text for text, holds in rules.items() if not holds]
     if not faults and spec.loop_frames > LOOP_FRAMES_MAX:
         faults.append(f"the loop has {spec.loop_frames} frames, more than {LOOP_FRAMES_MAX}")
     return [f"camera {spec.id!r}: {fault}" for fault in faults]
+
+
+def _habits(spec: CameraSpec) -> dict[str, bool]:
+    """What must hold of habits that most cameras do not have."""
+    chosen = {"transports": TRANSPORTS, "sets_in": SETS_IN, "timestamps": TIMESTAMPS, "redirects": REDIRECTS}
+    rules = {
+        f"{name} {getattr(spec, name)!r} is not one of {', '.join(map(repr, values))}": getattr(spec, name) in values
+        for name, values in chosen.items()
+    }
+    return {
+        **rules,
+        f"bframes {spec.bframes} is not from 0 to {BFRAMES_MAX}": 0 <= spec.bframes <= BFRAMES_MAX,
+        "open_gop without bframes": spec.bframes > 0 or not spec.open_gop,
+        "open_gop with keyframe distances that vary": not (spec.open_gop and spec.gop_s_max),
+        f"gop_s_max {spec.gop_s_max} is not above gop_s": not spec.gop_s_max or spec.gop_s_max > spec.gop_s,
+        "sound_only without audio": spec.audio != "none" or not spec.sound_only,
+        f"claimed_fps {spec.claimed_fps} is not from 0 to {FPS_MAX}": 0 <= spec.claimed_fps <= FPS_MAX,
+        f"wraps_after_s {spec.wraps_after_s} is negative": spec.wraps_after_s >= 0,
+        f"nonce_s {spec.nonce_s} is negative": spec.nonce_s >= 0,
+    }
 
 
 def _typed(number: int, entry: object) -> tuple[CameraSpec | None, list[str]]:

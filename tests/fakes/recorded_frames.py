@@ -12,6 +12,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from local.cameras import read_stamp
+from local.cameras.nal import split_units
 from local.cameras.pattern import read_number
 
 Identity = tuple[int, int]
@@ -27,6 +28,18 @@ def stamped(paths: Iterable[Path]) -> list[Identity]:
                 if packet.size:
                     stamp = read_stamp(bytes(packet))
                     assert stamp is not None, f"{path.name}: a frame without a stamp at {packet.dts}"
+                    found.append((stamp.lap, stamp.frame))
+    return found
+
+
+def stamps_in(path: Path) -> list[Identity]:
+    """All stamps in a file, in order: of a frame that lost packets there may be none, or nothing but its stamp."""
+    found = []
+    with av.open(str(path)) as container:
+        for packet in container.demux(video=0):
+            for unit in split_units(bytes(packet)) if packet.size else ():
+                stamp = read_stamp(len(unit).to_bytes(4, "big") + unit)
+                if stamp is not None:
                     found.append((stamp.lap, stamp.frame))
     return found
 

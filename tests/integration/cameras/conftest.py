@@ -36,7 +36,7 @@ def cameras(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     """cam-1 H.264 with AAC, cam-2 H.265, cam-3 H.264 with PCMA and old digest, cam-4 H.265 with G.726, open."""
     specs = [
         small("cam-1", "h264", audio="aac"),
-        small("cam-2", "h265"),
+        small("cam-2", "h265", transports="tcp"),
         small("cam-3", "h264", audio="pcma", auth="digest-2069"),
         small("cam-4", "h265", audio="unknown", user="", password="", session_timeout_s=1),
     ]

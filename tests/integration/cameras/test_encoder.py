@@ -50,6 +50,43 @@ def test_a_loop_keeps_its_rate_and_its_keyframes(codec: str) -> None:
 
 
 @_CODECS
+@pytest.mark.parametrize("open_gop", [False, True])
+def test_b_frames(codec: str, open_gop: bool) -> None:
+    """B-frames come in the order of decoding, `shown` says of each which picture it is, and every one decodes."""
+    picture = Picture(codec, 320, 240, 15, 12, 36, 100_000, 1, bframes=2, open_gop=open_gop)
+    encoded = encode_picture(picture, lambda _: None)
+    assert encoded.shown[:4] in ((0, 3, 1, 2), (0, 3, 2, 1))
+    assert sorted(encoded.shown) == list(range(36))
+    keyframes = [number for number, unit in enumerate(encoded.units) if parameter_sets(codec, unit)]
+    assert [encoded.shown[number] for number in keyframes] == [0, 12, 24]
+    assert (keyframes == [0, 12, 24]) == (not open_gop)
+    assert _numbers(codec, encoded) == list(range(36))
+
+
+@_CODECS
+def test_distances_of_keyframes_that_vary(codec: str) -> None:
+    """Keyframes are exactly where the picture says."""
+    encoded = encode_picture(Picture(codec, 320, 240, 10, 5, 37, 100_000, 1, gops=(5, 20, 12)), lambda _: None)
+    with_sets = [number for number, unit in enumerate(encoded.units) if parameter_sets(codec, unit)]
+    assert with_sets == [0, 5, 25]
+    assert _numbers(codec, encoded) == list(range(37))
+
+
+@_CODECS
+def test_variants_differ_in_one_parameter_set(codec: str) -> None:
+    """The same picture, with another sequence set or with another picture set alone."""
+
+    def sets(variant: str) -> list[bytes]:
+        picture = Picture(codec, 320, 240, 10, 10, 10, 100_000, 1, variant=variant)
+        return parameter_sets(codec, encode_picture(picture, lambda _: None).units[0])[-2:]
+
+    (sequence, other), with_sps, with_pps = sets(""), sets("sps"), sets("pps")
+    assert with_sps[0] != sequence
+    assert with_pps[0] == sequence
+    assert with_pps[1] != other
+
+
+@_CODECS
 def test_a_still_repeats_the_first_picture(codec: str) -> None:
     """A still is one GOP of frame 0."""
     picture = Picture(codec, 320, 240, 10, 10, 40, 100_000, 1, still=True)
@@ -62,7 +99,7 @@ def test_a_loop_is_the_same_twice() -> None:
     assert encode_picture(picture, lambda _: None) == encode_picture(picture, lambda _: None)
 
 
-@pytest.mark.parametrize(("codec", "units", "size"), [("pcma", 400, 160), ("unknown", 400, 80)])
+@pytest.mark.parametrize(("codec", "units", "size"), [("pcma", 400, 160), ("pcmu", 400, 160), ("unknown", 400, 80)])
 def test_sound_of_constant_rate_is_whole_packets(codec: str, units: int, size: int) -> None:
     """Eight seconds of 20 ms packets, all of one size."""
     encoded = encode_sound(Sound(codec, 1))

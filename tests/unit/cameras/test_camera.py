@@ -14,14 +14,14 @@ from local.cameras.camera import Camera, Clock
 from local.cameras.faults import Fault, FaultOrder
 from local.cameras.library import Frame, PictureLoop, SoundLoop
 from local.cameras.loops import Sound, picture_of
-from local.cameras.rtp import PCMA_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE
+from local.cameras.rtp import SOUND_PAYLOAD_TYPES, VIDEO_PAYLOAD_TYPE
 from local.cameras.spec import CameraSpec
 from local.cameras.stamp import Stamp, read_stamp
 from local.cameras.viewer import SEND_BUFFER_BYTES_MAX, Track, Viewer
 
 _SECOND_NS = 1_000_000_000
 _WALL_AT_START_NS = 1_700_000_000 * _SECOND_NS
-_SPEC = CameraSpec("cam-1", width=320, height=240, fps=10, gop_s=0.5, loop_s=2.0, audio="pcma")
+SPEC = CameraSpec("cam-1", width=320, height=240, fps=10, gop_s=0.5, loop_s=2.0, audio="pcma")
 
 
 class FakeTime:
@@ -104,13 +104,14 @@ class FakeLine:
         return list(dict.fromkeys(timestamp for _, _, timestamp, _ in self.packets(channel)))
 
 
-def _loop(spec: CameraSpec, mark: bytes, frames: int | None = None) -> PictureLoop:
+def _loop(spec: CameraSpec, mark: bytes, frames: int | None = None, shown_after: tuple[int, ...] = (0,)) -> PictureLoop:
     """A picture whose every frame is its mark and number, in two packets; keyframes have a parameter set before."""
     made = []
     for number in range(frames or spec.loop_frames):
         keyframe = number % spec.gop_frames == 0
         slices = tuple(b"\x41" + mark + bytes([number, piece]) for piece in range(2))
-        made.append(Frame(keyframe, (b"\x67" + mark,) if keyframe else (), slices))
+        before = (b"\x67" + mark,) if keyframe else ()
+        made.append(Frame(keyframe, before, slices, shown_after[number % len(shown_after)]))
     return PictureLoop(picture_of(spec), (b"\x67" + mark * 4, b"\x68" + mark), tuple(made))
 
 
@@ -120,16 +121,17 @@ _SOUND = SoundLoop(Sound("pcma", 1), b"", tuple(bytes([number]) * 160 for number
 class Stage:
     """A camera on a fake clock with its log."""
 
-    def __init__(self, spec: CameraSpec = _SPEC) -> None:
+    def __init__(self, spec: CameraSpec = SPEC, shown_after: tuple[int, ...] = (0,)) -> None:
         self.time = FakeTime()
         self.log = io.StringIO()
         sound = _SOUND if spec.audio == "pcma" else None
-        self.camera = Camera(spec, _loop(spec, b"A"), sound, self.time.clock(), 0, self.log)
+        picture = _loop(spec, b"A", shown_after=shown_after)
+        self.camera = Camera(spec, picture, sound, self.time.clock(), 0, self.log)
 
     def watch(self, session: str, *, sound: bool = False) -> tuple[Viewer, FakeLine]:
         line = FakeLine()
         video = Track(0, VIDEO_PAYLOAD_TYPE, 90_000)
-        viewer = Viewer(session, line, video, Track(2, PCMA_PAYLOAD_TYPE, 8_000) if sound else None)
+        viewer = Viewer(session, line, video, Track(2, SOUND_PAYLOAD_TYPES["pcma"], 8_000) if sound else None)
         line.on_drop = lambda: self.camera.remove(session, line.dropped)
         self.camera.add(viewer)
         return viewer, line
@@ -248,7 +250,7 @@ def test_sound_begins_with_the_first_picture_and_runs_on() -> None:
 
 def test_a_report_comes_at_once_and_every_five_seconds() -> None:
     """Sender reports tie the RTP time of the moment to the camera's wall clock, which may be off."""
-    stage = Stage(replace(_SPEC, clock_offset_s=-2.5))
+    stage = Stage(replace(SPEC, clock_offset_s=-2.5))
     viewer, line = stage.watch("a")
     stage.time.move(12.0)
     assert viewer.video is not None
@@ -261,7 +263,7 @@ def test_a_report_comes_at_once_and_every_five_seconds() -> None:
         assert timestamp == (viewer.video.first_timestamp + at_ms * 90) % 2**32
 
 
-def _watching(spec: CameraSpec = _SPEC) -> tuple[Stage, Viewer, FakeLine]:
+def watching(spec: CameraSpec = SPEC) -> tuple[Stage, Viewer, FakeLine]:
     stage = Stage(spec)
     viewer, line = stage.watch("a", sound=spec.audio != "none")
     stage.time.move(1.0)
@@ -270,7 +272,7 @@ def _watching(spec: CameraSpec = _SPEC) -> tuple[Stage, Viewer, FakeLine]:
 
 def test_a_stalled_camera_sends_nothing_and_comes_back_with_a_keyframe() -> None:
     """While it stalls no byte leaves; afterwards the stream goes on at the next keyframe, without a sequence gap."""
-    stage, _, line = _watching()
+    stage, _, line = watching()
     stage.camera.set_fault(FaultOrder(Fault.STALL))
     count = len(line.writes)
     stage.time.move(7.23)
@@ -284,7 +286,7 @@ def test_a_stalled_camera_sends_nothing_and_comes_back_with_a_keyframe() -> None
 
 def test_without_keyframes_only_the_others_are_sent() -> None:
     """Keyframes are left out, and a client that comes meanwhile gets the others at once."""
-    stage, _, line = _watching()
+    stage, _, line = watching()
     stage.camera.set_fault(FaultOrder(Fault.NO_KEYFRAME))
     _, late = stage.watch("late")
     stage.time.move(2.0)
@@ -293,7 +295,7 @@ def test_without_keyframes_only_the_others_are_sent() -> None:
 
 def test_garbage_is_well_formed_and_unreadable() -> None:
     """Random bytes come in RTP packets of the true sizes, sound included."""
-    stage, _, line = _watching()
+    stage, _, line = watching()
     before = len(line.packets(0)), len(line.packets(2))
     stage.camera.set_fault(FaultOrder(Fault.GARBAGE))
     stage.time.move(1.35)
@@ -305,8 +307,8 @@ def test_garbage_is_well_formed_and_unreadable() -> None:
 
 def test_another_picture_begins_and_ends_at_a_keyframe() -> None:
     """The picture changes at the first keyframe after the order, and back again; laps and frames run on."""
-    stage, _, line = _watching()
-    other = _loop(_SPEC, b"B", frames=5)
+    stage, _, line = watching()
+    other = _loop(SPEC, b"B", frames=5)
     stage.time.move(1.2)
     stage.camera.set_fault(FaultOrder(Fault.FREEZE), other)
     assert "Z0JCQkI=" in stage.camera.session_description()
@@ -320,7 +322,7 @@ def test_another_picture_begins_and_ends_at_a_keyframe() -> None:
 
 def test_lost_packets_leave_a_gap_in_the_sequence() -> None:
     """Every n-th packet of a track is missing, its sequence number with it."""
-    stage, _, line = _watching()
+    stage, _, line = watching()
     before = len(line.packets(0))
     stage.camera.set_fault(FaultOrder(Fault.LOSS, every=4))
     stage.time.move(5.0)
@@ -343,8 +345,8 @@ def test_reports_can_be_left_out(fault: Fault) -> None:
 
 def test_one_write_per_frame_when_asked() -> None:
     """By default each RTP packet is a write of its own; the option joins the packets of a frame."""
-    _, _, line = _watching(replace(_SPEC, audio="none"))
-    _, _, joined = _watching(replace(_SPEC, audio="none", one_write_per_frame=True))
+    _, _, line = watching(replace(SPEC, audio="none"))
+    _, _, joined = watching(replace(SPEC, audio="none", one_write_per_frame=True))
     assert len(line.writes) == 1 + 2 * 4 + 4 * 3
     assert len(joined.writes) == 1 + 6
     assert joined.stamps() == line.stamps()
@@ -352,7 +354,7 @@ def test_one_write_per_frame_when_asked() -> None:
 
 def test_the_first_report_can_come_late() -> None:
     """A camera may send pictures for a while before it says what time they are."""
-    stage = Stage(replace(_SPEC, first_report_s=1.95))
+    stage = Stage(replace(SPEC, first_report_s=1.95))
     _, line = stage.watch("a")
     stage.time.move(1.9)
     assert not line.rtcp(1)
@@ -362,7 +364,7 @@ def test_the_first_report_can_come_late() -> None:
 
 def test_the_log_tells_every_frame() -> None:
     """A line of the sent log is JSON with session, identity, kind, timestamp, wall time and fault."""
-    stage, _, line = _watching()
+    stage, _, line = watching()
     entry = json.loads(stage.log.getvalue().splitlines()[0])
     assert entry == {
         "session": "a",
@@ -372,5 +374,6 @@ def test_the_log_tells_every_frame() -> None:
         "rtp": line.timestamps(0)[0],
         "wall_ns": _WALL_AT_START_NS + 500_000_000,
         "fault": "none",
+        "lost": 0,
     }
     assert read_stamp(b"\x00\x00\x01" + line.packets(0)[1][3]) == Stamp(0, 5, "cam-1")

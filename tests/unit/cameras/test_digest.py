@@ -62,3 +62,9 @@ def test_the_challenge_offers_qop_unless_the_camera_is_old() -> None:
     """A challenge names realm and nonce; only a camera of the older kind leaves out qop."""
     assert challenge(_MUFASA, "n").endswith('nonce="n", algorithm=MD5, qop="auth"')
     assert "qop" not in challenge(Account("r", "u", "p", offers_qop=False), "n")
+
+
+def test_a_challenge_can_say_that_only_the_nonce_was_too_old() -> None:
+    """A client that is told `stale` answers the new nonce without asking for the password again."""
+    assert "stale=true" in challenge(_MUFASA, "n", is_stale=True)
+    assert "stale" not in challenge(_MUFASA, "n")

@@ -16,6 +16,9 @@ def test_settings_are_taken() -> None:
     order = parse_order({"fault": "resolution", "width": 640, "height": 360, "drop": True})
     assert order == FaultOrder(Fault.RESOLUTION, True, 640, 360)
     assert parse_order({"fault": "loss", "every": 2}).every == 2
+    assert parse_order({"fault": "reboot", "after_s": 1}).after_s == 1
+    assert parse_order({"fault": "timestamp_jump", "by": -5}).by == -5
+    assert parse_order({"fault": "sequence_jump"}).by == 20_000
 
 
 @pytest.mark.parametrize(
@@ -29,6 +32,8 @@ def test_settings_are_taken() -> None:
         ({"fault": "resolution", "width": -2}, "width is -2"),
         ({"fault": "resolution", "width": True}, "width is True"),
         ({"fault": "stall", "drop": 1}, "drop is 1"),
+        ({"fault": "timestamp_jump", "by": 0.5}, "by is 0.5"),
+        ({"fault": "reboot", "after_s": -1}, "after_s is -1"),
     ],
 )
 def test_a_wrong_order_says_what_is_wrong(body: object, reason: str) -> None:

@@ -12,6 +12,7 @@ from local.cameras.rtsp import (
     HEAD_BYTES_MAX,
     MalformedRequestError,
     Request,
+    client_ports,
     interleaved_channel,
     response,
     take_request,
@@ -90,6 +91,25 @@ def test_only_tcp_transports_are_taken(transport: str, channel: int | None) -> N
     assert interleaved_channel(transport, default=6) == channel
 
 
+@pytest.mark.parametrize(
+    ("transport", "ports"),
+    [
+        ("RTP/AVP;unicast;client_port=5000-5001", (5000, 5001)),
+        ("RTP/AVP/UDP;unicast;client_port=5000-5003", (5000, 5003)),
+        ("RTP/AVP;unicast;client_port=5000", (5000, 5001)),
+        ("RTP/AVP/TCP;interleaved=2-3, RTP/AVP;unicast;client_port=6000-6001", (6000, 6001)),
+        ("RTP/AVP;multicast;client_port=5000-5001", None),
+        ("RTP/AVP;unicast;client_port=65535", None),
+        ("RTP/AVP/TCP;unicast;interleaved=0-1", None),
+        ("RTP/SAVP;unicast;client_port=5000-5001", None),
+        ("", None),
+    ],
+)
+def test_udp_transports_name_the_clients_ports(transport: str, ports: tuple[int, int] | None) -> None:
+    """The first unicast UDP offer counts; where it names one port, RTCP has the next one."""
+    assert client_ports(transport) == ports
+
+
 def test_the_description_carries_the_parameter_sets() -> None:
     """H.264 names profile and both sets, H.265 all three, and sound its clock and settings."""
     sets = [bytes([0x67, 0x42, 0xC0, 0x1F, 1]), bytes([0x68, 2])]
@@ -101,4 +121,14 @@ def test_the_description_carries_the_parameter_sets() -> None:
     assert "a=rtpmap:96 H265/90000\r\na=fmtp:96 sprop-vps=QAE=;sprop-sps=QgE=;sprop-pps=RAE=\r\n" in text
     assert "m=audio" not in text
     assert "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000" in describe("c", "h264", sets, Sound("pcma", 1))
+    assert "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000" in describe("c", "h264", sets, Sound("pcmu", 1))
     assert "a=rtpmap:97 G726-32/8000" in describe("c", "h264", sets, Sound("unknown", 1))
+
+
+def test_a_description_can_leave_things_out() -> None:
+    """Without parameter sets the codec is told all the same; without a picture there is only sound."""
+    assert "a=fmtp:96 packetization-mode=1\r\n" in describe("c", "h264", (), None)
+    assert "a=rtpmap:96 H265/90000\r\na=control" in describe("c", "h265", (), None)
+    text = describe("c", None, (), Sound("aac", 1), b"\x14\x08")
+    assert "m=video" not in text
+    assert "a=control:trackID=1" in text

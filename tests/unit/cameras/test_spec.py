@@ -126,3 +126,33 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError, match="cannot be read: No such file"):
         read_private(path.with_name("absent"))
     assert os.access(path, os.R_OK)
+
+
+def test_distances_of_keyframes_can_vary() -> None:
+    """A camera that saves space has GOPs from the least to the greatest length, a loop of whole ones."""
+    spec = CameraSpec("cam-1", fps=10, gop_s=1.0, gop_s_max=8.0, loop_s=20.0)
+    assert spec.gops == (10, 80, 45, 10, 62)
+    assert spec.loop_frames == 207
+    assert CameraSpec("cam-1", fps=10, gop_s=1.0, loop_s=3.0).gops == (10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("habits", "reason"),
+    [
+        ({"open_gop": True}, "open_gop without bframes"),
+        ({"bframes": 4}, "bframes 4 is not from 0 to 3"),
+        ({"gop_s_max": 1.0}, "gop_s_max 1.0 is not above gop_s"),
+        ({"bframes": 1, "open_gop": True, "gop_s_max": 4.0}, "open_gop with keyframe distances that vary"),
+        ({"sound_only": True}, "sound_only without audio"),
+        ({"transports": "sctp"}, "transports 'sctp' is not one of 'both', 'tcp', 'udp'"),
+        ({"sets_in": "", "timestamps": "late"}, "sets_in ''"),
+        ({"redirects": "host"}, "redirects 'host'"),
+        ({"claimed_fps": 61}, "claimed_fps 61"),
+        ({"wraps_after_s": -1.0}, "wraps_after_s -1.0 is negative"),
+        ({"nonce_s": -1.0}, "nonce_s -1.0 is negative"),
+    ],
+)
+def test_habits_that_cannot_be(habits: dict[str, object], reason: str) -> None:
+    """Values outside their range, and habits that contradict each other, are faults."""
+    spec = CameraSpec("cam-1", **habits)  # type: ignore[arg-type]
+    assert any(reason in fault for fault in faults_of(spec))

@@ -10,7 +10,7 @@ from collections.abc import Sequence as Sequence_
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from components.shared.wire.units import NS_PER_S
+from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
 Payload = bytes | memoryview
 
@@ -23,6 +23,10 @@ SENDER_REPORT, RECEIVER_REPORT, GOODBYE = 200, 201, 203
 
 REORDER_PACKETS_MAX = 64
 """Packets that wait for an earlier one over UDP: a keyframe of 90 kB; more would only delay what comes anyway."""
+
+REORDER_NS_MAX = 200 * NS_PER_MS
+"""How long packets wait for an earlier one: far more than two ways through a network differ. A stream of few packets
+would otherwise wait for seconds until there are enough of them."""
 
 RESTART_PACKETS = 3_000
 """A sequence number further away than this is another beginning, not a loss (MAX_DROPOUT of RFC 3550 A.1)."""
@@ -81,6 +85,8 @@ class Sequence:
         self._expected = 0
         self._early: dict[int, RtpPacket] = {}
         self._late = 0
+        self._hole_at = 0
+        self._hole_since_ns: int | None = None
 
     @property
     def is_in_order(self) -> bool:
@@ -122,6 +128,17 @@ class Sequence:
         turns = self._in_turn(False)
         return turns + self._skip_hole() if len(self._early) > REORDER_PACKETS_MAX else turns
 
+    def look(self, now_ns: int) -> Sequence_[Turn]:
+        """The packets that have waited long enough for an earlier one, which is lost. To be called now and then."""
+        if not self._early:
+            self._hole_since_ns = None
+            return ()
+        if self._hole_since_ns is None or self._hole_at != self._expected:
+            self._hole_at, self._hole_since_ns = self._expected, now_ns
+        if now_ns - self._hole_since_ns < REORDER_NS_MAX:
+            return ()
+        return self._skip_hole()
+
     def _take(self, packet: RtpPacket, is_after_hole: bool) -> Turn:
         self._late = 0
         self.highest = packet.sequence
@@ -146,6 +163,20 @@ class Sequence:
         while self._early:
             turns += self._skip_hole()
         return turns
+
+
+class LongTimes:
+    """RTP timestamps as if they did not wrap at 32 bits: each is the nearest to the one before."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    def feed(self, timestamp: int) -> int:
+        """The timestamp in full."""
+        if self._last is None:
+            self._last = timestamp
+        self._last += (timestamp - self._last + (1 << 31)) % (1 << 32) - (1 << 31)
+        return self._last
 
 
 @dataclass(frozen=True, slots=True)

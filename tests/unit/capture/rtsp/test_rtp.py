@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.capture.core.rtsp.rtp import (
+    REORDER_NS_MAX,
     REORDER_PACKETS_MAX,
     RESTART_PACKETS,
+    LongTimes,
     RtpPacket,
     SenderReport,
     Sequence,
@@ -97,6 +99,21 @@ def test_udp_gives_up_waiting() -> None:
     assert sequence.missed == 1
 
 
+def test_udp_gives_up_waiting_in_time() -> None:
+    """A missing packet is lost after `REORDER_NS_MAX`, however few come after it; each hole is waited for anew."""
+    sequence = Sequence(waits=True)
+    assert order(sequence, [1, 3, 4, 6]) == [(1, False)]
+    assert list(sequence.look(1_000)) == []
+    assert list(sequence.look(1_000 + REORDER_NS_MAX - 1)) == []
+    turns = sequence.look(1_000 + REORDER_NS_MAX)
+    assert [(turn.sequence, hole) for turn, hole in turns] == [(3, True), (4, False)]
+    assert sequence.missed == 1
+    assert list(sequence.look(1_000 + REORDER_NS_MAX + 1)) == []
+    assert order(sequence, [5]) == [(5, False), (6, False)]
+    assert list(sequence.look(1_000 + 9 * REORDER_NS_MAX)) == []
+    assert sequence.missed == 1
+
+
 @pytest.mark.parametrize("waits", [True, False])
 @pytest.mark.parametrize("ahead", [RESTART_PACKETS + 1, 30_000])
 def test_another_beginning_is_no_loss(waits: bool, ahead: int) -> None:
@@ -127,6 +144,15 @@ def test_order_is_kept_and_nothing_is_there_twice(jitter: list[int]) -> None:
     sequence = Sequence(waits=True)
     left = [number for number, _hole in order(sequence, [1000, *(1001 + number for number in arriving)])]
     assert left == sorted(set(left))
+
+
+def test_long_times_do_not_wrap() -> None:
+    """A wrap is a small step, and so is one back over it; a jump is as large as it is."""
+    times = LongTimes()
+    assert [times.feed(stamp) for stamp in (2**32 - 10, 2**32 - 1, 5, 2**32 - 3, 10)] == [
+        *(2**32 - 10, 2**32 - 1, 2**32 + 5, 2**32 - 3, 2**32 + 10),
+    ]
+    assert times.feed(1_000_010) == 2**32 + 1_000_010
 
 
 def test_sender_report() -> None:
