@@ -21,6 +21,7 @@ from components.capture.crew_process import HUNG_NS, CrewProcess
 from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
+from components.capture.janitor import Janitor, JanitorTools, is_year_plausible
 from components.capture.packet_source import OpenSource
 from components.capture.remote_rows import answering
 from components.capture.stream_ledger import StreamLedger
@@ -30,6 +31,7 @@ from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context, Task
+from components.shared.runtime.config import ConfigWatcher
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log
 from components.shared.wire.object_keys import StreamName
@@ -95,7 +97,8 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
     _tell(log, repair_rows(catalogue))
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
-    disk = GroupSync(volume.root, room or Room(), clock, log)
+    room = room or Room()
+    disk = GroupSync(volume.root, room, clock, log)
     disk.look()
     hints = Hints(context.bus, clock, log)
     hired = hiring(Supplies(context, catalogue, volume, disk, hints))
@@ -120,11 +123,17 @@ def assemble(context: Context, hiring: Callable[[Supplies], Hiring], room: Room 
             hired.close()
             all_closed.set()
 
+    tools = JanitorTools(
+        *(context.data, room.reserve_bytes, hints, context.status, clock, log), lambda: is_year_plausible(clock)
+    )
+    janitor = Janitor(catalogue, ConfigWatcher(context.data, clock), tools)
+
     tasks = (
         Task("cameras", record),
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(all_closed)),
         Task("strays", adopt),
+        Task("janitor", lambda: janitor.run(stop)),
     )
     return Parts(tasks, catalogue)
 
