@@ -11,10 +11,8 @@ from components.shared.runtime.clock import Clock
 from components.shared.runtime.files import Step, no_step
 from components.shared.runtime.log import Log
 from components.shared.runtime.requests import RequestAnswer, RequestFolder
-from components.shared.wire.bookmark_request import AddBookmark, parse_bookmark_request
+from components.shared.wire.bookmark_request import FOLDER, AddBookmark, parse_bookmark_request
 from components.shared.wire.units import WallNs
-
-FOLDER = "bookmarks"
 
 
 class BookmarkRequests:

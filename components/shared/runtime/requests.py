@@ -61,8 +61,13 @@ class RequestFolder:
         """Ask, durably; the request's id."""
         request = uuid.uuid4().hex
         make_folders(self.path)
-        write_durably(self.path / (request + _SUFFIX), json.dumps(dict(body)).encode(), step=self._step)
+        write_durably(self.path / (request + _SUFFIX), self.encode(body), step=self._step)
         return request
+
+    @staticmethod
+    def encode(body: Mapping[str, object]) -> bytes:
+        """What a request's file holds."""
+        return json.dumps(dict(body)).encode()
 
     def fetch_answer(self, request: str) -> RequestAnswer | None:
         """The answer to a request, which is taken away; None while there is none."""

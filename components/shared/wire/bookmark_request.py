@@ -10,6 +10,9 @@ from components.shared.errors import Rejected
 from components.shared.wire.codec import describe_faults
 from components.shared.wire.messages import CameraId
 
+FOLDER = "bookmarks"
+"""Where such requests lie, under the folder of all requests."""
+
 NOTE_CHARS_MAX = 200
 """A line for people."""
 

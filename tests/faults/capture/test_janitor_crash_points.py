@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from components.capture.bookmark_requests import FOLDER
 from components.shared.catalogue.bookmarks import bookmarks
 from components.shared.catalogue.reconcile import reconcile
 from components.shared.catalogue.retention import early_deletions
 from components.shared.runtime.requests import RequestFolder
+from components.shared.wire.bookmark_request import FOLDER
 from components.shared.wire.messages import SegmentLost
 from tests.fakes.retention_box import RESERVE_BYTES, RetentionBox
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from components.capture.bookmark_requests import FOLDER
 from components.capture.core.retention import FILES_RESERVE, PassLimits
 from components.shared.catalogue.capture import SegmentRow, Volume
 from components.shared.catalogue.retention import early_deletions
 from components.shared.runtime.requests import RequestFolder
+from components.shared.wire.bookmark_request import FOLDER
 from components.shared.wire.messages import SegmentDeleted, SegmentLost
 from tests.fakes.archive import at
 from tests.fakes.retention_box import DAY_S, RESERVE_BYTES, SEGMENT_BYTES, RetentionBox
