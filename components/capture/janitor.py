@@ -2,7 +2,8 @@
 
 It looks every two seconds, which costs a `statvfs` per volume, and plans only when something is due: a pass every ten
 minutes, every minute where there is more to do than a pass may, and at once on a volume that is nearly full. A pass
-that took long is followed by a longer pause, so that the largest archive costs a twentieth of a core at most.
+that took long is followed by a longer pause, so that the largest archive costs a twentieth of a core, or a fifth while
+the room that is needed has to be made.
 
 A pass deletes in batches, each in the written order: rows (with the gaps, and the early deletions that others read),
 `segment/lost`, files, folders synced, garbage rows dropped, `segment/deleted`. Between batches the recorders' rows get
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from components.capture.ballast import Ballast
 from components.capture.bookmark_requests import BookmarkRequests
 from components.capture.core.retention import (
     DAY_NS,
@@ -65,8 +67,8 @@ ROUND_NS = 600 * NS_PER_S
 PASS_NS = 60 * NS_PER_S
 """A pass where there is more to do, or footage is kept for minutes. See `PassLimits` for what follows from it."""
 
-PAUSE_FACTOR = 20
-"""How many times as long as a pass the pause after it is at least."""
+PAUSE_FACTOR, PAUSE_FACTOR_BEHIND = 20, 4
+"""How many times as long as a pass the pause after it is at least; less where a pass could not make the room needed."""
 
 BATCH_SEGMENTS = 16
 """Segments of one transaction: some 10 ms in which a recorder that wants to write a row waits."""
@@ -127,6 +129,7 @@ class Janitor:
         self._clock = tools.clock
         self._log = tools.log
         self._requests = BookmarkRequests(catalogue, tools.data, tools.clock, tools.log, tools.step)
+        self._ballast = Ballast(tools.data, tools.log)
         self._rules: Rules | None = None
         self._has_minutes = False
         self._kept: dict[tuple[str, str], int] = {}
@@ -146,7 +149,7 @@ class Janitor:
         """Follow the configuration, take in bookmarks, and delete what is due. A disk that fails is told, once."""
         stop = stop or threading.Event()
         troubles = []
-        for work in (self._follow_config, self._requests.take, lambda: self._pass_if_due(stop)):
+        for work in (self._follow_config, self._keep_ballast, self._requests.take, lambda: self._pass_if_due(stop)):
             try:
                 work()
             except Transient as error:
@@ -169,6 +172,10 @@ class Janitor:
         self._has_minutes = bool(modes & {"motion", "schedule"})
         self._due_ns = None if self._due_ns is None else min(self._due_ns, self._clock.monotonic_ns() + PASS_NS)
 
+    def _keep_ballast(self) -> None:
+        disk = self._tools.measure(self._ballast.folder)
+        self._ballast.look(disk.free_bytes, self._tools.reserve_bytes * 3 // 2)
+
     def _pass_if_due(self, stop: threading.Event) -> None:
         spaces = self._spaces()
         rules = self._rules or _NO_CONFIG
@@ -184,22 +191,26 @@ class Janitor:
     def _pass(self, rules: Rules, stop: threading.Event) -> None:
         began_ns = self._clock.monotonic_ns()
         done: list[Deletion] = []
-        is_busy = True
+        least_ns, factor = PASS_NS, PAUSE_FACTOR
         try:
             self._finish_deletions()
-            made, is_busy = self._plan(rules)
+            made, has_needs = self._plan(rules)
+            if not (has_needs or made.is_capped or self._has_minutes):
+                least_ns = ROUND_NS
+            if has_needs and made.is_capped:
+                factor = PAUSE_FACTOR_BEHIND
             self._tell_unmet(made)
             self._carry_out(made.deletions, done, stop)
         finally:
             self._tell_deleted(done)
             now_ns = self._clock.monotonic_ns()
-            pause_ns = (now_ns - began_ns) * PAUSE_FACTOR
-            self._due_ns = now_ns + max(pause_ns, PASS_NS if is_busy else ROUND_NS)
+            pause_ns = (now_ns - began_ns) * factor
+            self._due_ns = now_ns + max(pause_ns, least_ns)
             # Where room presses, the next look may go on at once; not where there was nothing that could go.
             self._pressing_ns = now_ns if done else now_ns + pause_ns
 
     def _plan(self, rules: Rules) -> tuple[Plan, bool]:
-        """What to delete now, and whether there is more to do soon."""
+        """What to delete now, and whether room is needed."""
         self._kept = kept_bytes(self._catalogue)
         camera_bytes: dict[str, int] = defaultdict(int)
         for (_, camera), size_bytes in self._kept.items():
@@ -217,7 +228,7 @@ class Janitor:
         footage = overdue.watch(self._survey(rules).footage(until_ns))
         made = plan(footage, rules, stock, wall_ns, self._tools.limits)
         self._tell_overdue(overdue)
-        return made, made.is_capped or has_needs or self._has_minutes
+        return made, has_needs
 
     def _survey(self, rules: Rules) -> Survey:
         return Survey(self._catalogue, self._tools.data, rules, self._tools.mode_of)
