@@ -26,6 +26,7 @@ class BookmarkRequests:
 
     def take(self) -> bool:
         """Do what is asked and answer it; whether something was. Transient when the disk does not take it."""
+        self._folder.make()
         waiting = self._folder.waiting()
         for path in waiting:
             try:

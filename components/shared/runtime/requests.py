@@ -57,10 +57,14 @@ class RequestFolder:
         self.path = data / "requests" / folder
         self._step = step
 
+    def make(self) -> None:
+        """Make the folder, so that somebody may ask; its owner is the component that answers."""
+        make_folders(self.path)
+
     def submit(self, body: Mapping[str, object]) -> str:
         """Ask, durably; the request's id."""
         request = uuid.uuid4().hex
-        make_folders(self.path)
+        self.make()
         write_durably(self.path / (request + _SUFFIX), self.encode(body), step=self._step)
         return request
 
