@@ -18,8 +18,12 @@ import psutil
 from components.shared.catalogue.analysis import AnalysisReader
 from components.shared.catalogue.capture import CaptureReader, GapRow
 from components.shared.catalogue.capture_rows import StreamTotals
+from components.shared.catalogue.forecast import Forecast, forecast, read_usage
+from components.shared.catalogue.retention import early_deletions
 from components.shared.catalogue.sync import SyncReader
-from components.shared.errors import Transient
+from components.shared.errors import Rejected, Transient
+from components.shared.runtime.config import read_snapshot
+from components.shared.wire.recording_config import RetentionSection
 from components.shared.wire.units import NS_PER_S
 from fleet.artifacts import PUBLISHER_PREFIX
 from local.site import Layout
@@ -70,6 +74,8 @@ class SiteView:
     media_bytes: int
     disk_free_bytes: int
     messages_dropped: int
+    volumes: tuple[Forecast, ...] = ()
+    lost_segments: int = 0
 
 
 def gather(data: Path) -> SiteView:
@@ -89,6 +95,8 @@ def gather(data: Path) -> SiteView:
         media_bytes=sum(total.size_bytes for total in totals),
         disk_free_bytes=psutil.disk_usage(str(data if data.exists() else Path())).free,
         messages_dropped=int(status.get("local_messages", {}).get("dropped", 0)),
+        volumes=_volumes(data),
+        lost_segments=_lost_segments(data),
     )
 
 
@@ -113,6 +121,33 @@ def _totals(data: Path) -> list[StreamTotals]:
             return reader.totals()
     except Transient:
         return []
+
+
+def _volumes(data: Path) -> tuple[Forecast, ...]:
+    """How long the room of each volume lasts that is there, under the settings in force."""
+    now_ns = time.time_ns()
+    try:
+        snapshot = read_snapshot(data)
+        with closing(CaptureReader.open(data)) as reader:
+            roots = {volume.volume: volume.root for volume in reader.volumes()}
+            usages = read_usage(reader, now_ns)
+    except (Transient, Rejected):
+        return ()
+    retention = RetentionSection() if snapshot is None else snapshot.site.document.retention
+    forecasts = []
+    for usage in usages:
+        if roots[usage.volume].is_dir():
+            disk = psutil.disk_usage(str(roots[usage.volume]))
+            forecasts.append(forecast(usage, disk.total, disk.free, retention, now_ns))
+    return tuple(forecasts)
+
+
+def _lost_segments(data: Path) -> int:
+    try:
+        with closing(CaptureReader.open(data)) as reader:
+            return sum(row.segments for row in early_deletions(reader, only_lost=True))
+    except Transient:
+        return 0
 
 
 def _uploads(data: Path) -> tuple[int, int, int, tuple[str, ...]]:

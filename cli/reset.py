@@ -15,7 +15,7 @@ from local.site import Layout
 
 HELP = "forget everything and start anew"
 
-OF_A_SITE = {"catalogue", "config", "live", "local", "logs", "media", "run", "runtime", "secrets"}
+OF_A_SITE = {"catalogue", "config", "live", "local", "logs", "media", "requests", "run", "runtime", "secrets"}
 """All that lies in a data root. Anything else in it is somebody's, and a mistyped --data must cost nobody his files."""
 
 SIGNS_OF_A_SITE = {"catalogue", "local", "secrets"}

@@ -15,6 +15,7 @@ from cli.output import (
     print_table,
     require_data,
 )
+from components.shared.catalogue.forecast import Forecast
 from local.site import Layout
 
 
@@ -61,6 +62,23 @@ def run(arguments: argparse.Namespace) -> int:
         f"({format_size(view.uploads_waiting_bytes)}); footage: {format_size(view.media_bytes)}; "
         f"free: {format_size(view.disk_free_bytes)}"
     )
+    for volume in view.volumes:
+        print(describe_volume(volume))
+    if view.lost_segments:
+        print(f"lost: {view.lost_segments} segments were deleted for want of room before their upload")
     for refused in view.uploads_refused:
         print(f"refused: {refused}")
     return 0
+
+
+def describe_volume(volume: Forecast) -> str:
+    """A volume's room and how long it lasts, in a line."""
+    rate = f"{format_size(volume.bytes_per_day)} a day" if volume.bytes_per_day else "too little recorded to tell"
+    if volume.days_held is None:
+        lasts = ""
+    elif volume.days_until_full is None:
+        lasts = f"; {volume.days_held:g} days fit, {volume.days_max} are kept"
+    else:
+        lasts = f"; full in {volume.days_until_full:g} days: {volume.days_held:g} fit, {volume.days_max} should be kept"
+    room = f"{format_size(volume.free_bytes)} of {format_size(volume.total_bytes)} free"
+    return f"volume {volume.volume}: {room}, {format_size(volume.footage_bytes)} of footage, {rate}{lasts}"

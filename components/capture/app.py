@@ -23,6 +23,7 @@ from components.capture.crew_process import HUNG_NS, CrewProcess
 from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
+from components.capture.janitor import Janitor, JanitorTools
 from components.capture.packet_source import OpenSource
 from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import answering
@@ -31,10 +32,12 @@ from components.capture.workshop import RecorderLimits
 from components.capture.zygote_link import ZYGOTE_COMMAND, Zygote
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
+from components.shared.catalogue.strays import Stray
 from components.shared.catalogue.verify import Verified, verify
 from components.shared.catalogue.volumes import VolumeNote, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context, Task
+from components.shared.runtime.config import ConfigWatcher
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log
 from components.shared.wire.object_keys import StreamName
@@ -109,19 +112,14 @@ def assemble(
     context = replace(context, clock=clock)
     log, stop = context.log, context.stop
     started_ns = clock.monotonic_ns()
-    catalogue = CaptureWriter.open(context.data)
-    volume = Volume(VOLUME, media_folder(context.data))
-    make_folders(volume.root)
-    catalogue.register_volume(volume)
-    _tell_volumes(log, identify_volumes(catalogue))
-    _tell(log, repair_rows(catalogue))
+    catalogue, volume = _repaired(context)
     clock.begin_after(catalogue.newest_end_ns())
-    start = WorkerStart(
-        WallNs(clock.wall_ns() - clock.monotonic_ns() + started_ns), WallNs(clock.wall_ns() - clock.monotonic_ns())
-    )
+    booted_ns = clock.wall_ns() - clock.monotonic_ns()
+    start = WorkerStart(WallNs(booted_ns + started_ns), WallNs(booted_ns))
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
-    disk = GroupSync(volume.root, room or Room(), clock, log, door)
+    room = room or Room()
+    disk = GroupSync(volume.root, room, clock, log, door)
     disk.look()
     hints = Hints(context.bus, clock, log)
     hired = hiring(Supplies(context, catalogue, volume, disk, hints, clock))
@@ -134,16 +132,6 @@ def assemble(
     known = frozenset(row.camera for row in catalogue.streams())
     cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
 
-    def adopt() -> None:
-        _tell(log, adopt_strays(catalogue, strays, not failures, proceed=lambda: not stop.is_set()))
-
-    def count() -> None:
-        if catalogue.roll_ups_due():
-            catalogue.recount_roll_ups(lambda: not stop.is_set())
-
-    def hash_unverified() -> None:
-        verify(catalogue, lambda duration_ns: clock.wait(stop, duration_ns), lambda told: _tell_verified(log, told))
-
     all_closed = threading.Event()
 
     def record() -> None:
@@ -153,15 +141,47 @@ def assemble(
             hired.close()
             all_closed.set()
 
+    tools = JanitorTools(
+        *(context.data, room.reserve_bytes, hints, context.status, clock, log), lambda: clock.look().is_trusted
+    )
+    janitor = Janitor(catalogue, ConfigWatcher(context.data, clock), tools)
     tasks = (
         Task("cameras", record),
         Task("sync", lambda: disk.run(stop)),
         Task("hints", lambda: hints.run(all_closed)),
-        Task("strays", adopt),
-        Task("roll-ups", count),
-        Task("verify", hash_unverified),
+        Task("strays", lambda: _adopt(context, catalogue, strays, not failures)),
+        Task("roll-ups", lambda: _count(context, catalogue)),
+        Task("verify", lambda: _hash_unverified(context, catalogue)),
+        Task("janitor", lambda: janitor.run(stop)),
     )
     return Parts(tasks, catalogue)
+
+
+def _repaired(context: Context) -> tuple[CaptureWriter, Volume]:
+    """The catalogue and the volume, agreeing again whatever was cut off where."""
+    catalogue = CaptureWriter.open(context.data)
+    volume = Volume(VOLUME, media_folder(context.data))
+    make_folders(volume.root)
+    catalogue.register_volume(volume)
+    _tell_volumes(context.log, identify_volumes(catalogue))
+    _tell(context.log, repair_rows(catalogue))
+    return catalogue, volume
+
+
+def _adopt(context: Context, catalogue: CaptureWriter, strays: Sequence[Stray], is_all: bool) -> None:
+    _tell(context.log, adopt_strays(catalogue, strays, is_all, proceed=lambda: not context.stop.is_set()))
+
+
+def _count(context: Context, catalogue: CaptureWriter) -> None:
+    if catalogue.roll_ups_due():
+        catalogue.recount_roll_ups(lambda: not context.stop.is_set())
+
+
+def _hash_unverified(context: Context, catalogue: CaptureWriter) -> None:
+    def wait(duration_ns: int) -> bool:
+        return context.clock.wait(context.stop, duration_ns)
+
+    verify(catalogue, wait, lambda told: _tell_verified(context.log, told))
 
 
 def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND, hung_ns: int = HUNG_NS) -> Hiring:

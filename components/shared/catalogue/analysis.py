@@ -13,6 +13,7 @@ It knows nothing of pictures, nor of the segments themselves beyond their ids.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,6 +178,17 @@ class AnalysisReader:
         """What became of a segment; None is not yet."""
         found = self._database.read(f"SELECT {_ANALYSIS} FROM analysis WHERE segment = ?", segment)
         return AnalysisRow(*found[0]) if found else None
+
+    def done_among(self, segments: Sequence[str]) -> frozenset[str]:
+        """Which of these segments were looked at to their end."""
+        sql = (
+            "SELECT segment FROM analysis WHERE segment IN (SELECT value FROM json_each(?)) AND state = 'done' LIMIT ?"
+        )
+        done: set[str] = set()
+        for at in range(0, len(segments), READ_ROWS_MAX):
+            ids = json.dumps(segments[at : at + READ_ROWS_MAX])
+            done.update(row[0] for row in self._database.read(sql, ids, READ_ROWS_MAX))
+        return frozenset(done)
 
     def counts(self) -> dict[AnalysisState, int]:
         """How many segments are done and how many failed."""

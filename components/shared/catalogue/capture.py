@@ -280,16 +280,7 @@ class CaptureWriter(CaptureReader):
         Marking it again does nothing. Fatal for a segment that is open, or unknown.
         """
         with self._database.transaction(f"mark garbage {segment}") as do:
-            if do("SELECT 1 FROM garbage WHERE segment = ?", segment):
-                return
-            found = do(f"{SELECT_SEGMENT} WHERE segment = ? AND state = 'closed'", segment)
-            if not found:
-                raise Fatal(f"segment {segment} is not closed: it cannot become garbage")
-            row = rows.segment_row(found[0])
-            do("DELETE FROM segment WHERE segment = ?", segment)
-            sql = f"INSERT INTO garbage ({rows.GARBAGE_COLUMNS}) VALUES (?, ?, ?, ?)"
-            do(sql, segment, row.volume, row.path, rows.short(reason))
-            _insert_policy_gap(do, row, rows.short(reason))
+            put_into_garbage(do, segment, reason)
 
     def drop_garbage(self, segment: str) -> None:
         """Its file is gone for good. Dropping it again does nothing."""
@@ -314,6 +305,20 @@ class CaptureWriter(CaptureReader):
         """Whether the next start-up has to look through all files."""
         with self._database.transaction("note the scan") as do:
             do("UPDATE counter SET value = ? WHERE name = 'full_scan_due'", int(due))
+
+
+def put_into_garbage(do: Do, segment: str, reason: str) -> None:
+    """`mark_garbage` as a part of a transaction."""
+    if do("SELECT 1 FROM garbage WHERE segment = ?", segment):
+        return
+    found = do(f"{SELECT_SEGMENT} WHERE segment = ? AND state = 'closed'", segment)
+    if not found:
+        raise Fatal(f"segment {segment} is not closed: it cannot become garbage")
+    row = rows.segment_row(found[0])
+    do("DELETE FROM segment WHERE segment = ?", segment)
+    sql = f"INSERT INTO garbage ({rows.GARBAGE_COLUMNS}) VALUES (?, ?, ?, ?)"
+    do(sql, segment, row.volume, row.path, rows.short(reason))
+    _insert_policy_gap(do, row, rows.short(reason))
 
 
 def subtract(gap: GapRow, footage: Span) -> list[GapRow]:

@@ -249,6 +249,39 @@ _TIME = (
 The guards are made anew for that: they let what is recorded now go on in front of it, and refuse what they refused.
 """
 
-_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS, *_TIME)
+_RETENTION = (
+    """
+    CREATE TABLE bookmark (
+        bookmark TEXT NOT NULL PRIMARY KEY,
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        start_ns INTEGER NOT NULL,
+        end_ns INTEGER NOT NULL CHECK (end_ns > start_ns),
+        note TEXT NOT NULL,
+        created_ns INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX bookmark_of_camera ON bookmark (camera, start_ns)",
+    """
+    CREATE TABLE early_deletion (
+        early_deletion INTEGER NOT NULL PRIMARY KEY,
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        stream TEXT NOT NULL CHECK (stream IN ('main', 'sub')),
+        start_ns INTEGER NOT NULL,
+        end_ns INTEGER NOT NULL CHECK (end_ns > start_ns),
+        segments INTEGER NOT NULL CHECK (segments > 0),
+        size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
+        is_lost INTEGER NOT NULL CHECK (is_lost IN (0, 1)),
+        reason TEXT NOT NULL,
+        deleted_ns INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX early_deletion_of_stream ON early_deletion (camera, stream, is_lost, end_ns)",
+    "CREATE INDEX early_deletion_lost ON early_deletion (deleted_ns) WHERE is_lost = 1",
+)
+"""`bookmark`: spans of a camera's footage that people want to keep. `early_deletion`: footage that was deleted before
+its age, joined over segments that follow each other; `is_lost` tells that nobody had uploaded it.
+"""
+
+_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS, *_TIME, *_RETENTION)
 
 CAPTURE = Schema("capture", (_VERSION_1, _VERSION_2))

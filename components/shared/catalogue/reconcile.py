@@ -29,7 +29,15 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from components.shared.catalogue import segment_probe
-from components.shared.catalogue.capture import CaptureWriter, GarbageRow, RunRow, SegmentRow, Volume, open_row
+from components.shared.catalogue.capture import (
+    CaptureReader,
+    CaptureWriter,
+    GarbageRow,
+    RunRow,
+    SegmentRow,
+    Volume,
+    open_row,
+)
 from components.shared.catalogue.reconcile_plan import Adopt, Neighbours, Quarantine, decide_open, decide_stray
 from components.shared.catalogue.segment_probe import Probed, make_whole
 from components.shared.catalogue.strays import Stray, move_aside, strays_of
@@ -169,6 +177,18 @@ def delete_garbage(writer: CaptureWriter, row: GarbageRow, step: Step = no_step)
 
     May be repeated. Transient when the disk fails, or is not the one that the file is on.
     """
+    folder = unlink_garbage(writer, row, step)
+    # Also when it was gone already: whoever unlinked it may not have come to the sync.
+    if folder.is_dir():
+        sync_folder(folder, step)
+    step("before drop row")
+    writer.drop_garbage(row.segment)
+    step("after drop row")
+    return Repair("deleted", row.path, row.reason)
+
+
+def unlink_garbage(writer: CaptureReader, row: GarbageRow, step: Step = no_step) -> Path:
+    """Unlinks the file of a garbage row and what lies beside it; gives the folder, which its caller syncs."""
     for volume in writer.volumes():
         if volume.volume == row.volume and (absent := absence(volume)) is not None:
             raise Transient(f"{row.path} stays garbage: {absent}")
@@ -178,13 +198,7 @@ def delete_garbage(writer: CaptureWriter, row: GarbageRow, step: Step = no_step)
             step("before unlink")
             name.unlink(missing_ok=True)
             step("after unlink")
-        # Also when it was gone already: whoever unlinked it may not have come to the sync.
-        if path.parent.is_dir():
-            sync_folder(path.parent, step)
-    step("before drop row")
-    writer.drop_garbage(row.segment)
-    step("after drop row")
-    return Repair("deleted", row.path, row.reason)
+    return path.parent
 
 
 def _settle(writer: SettlesSegments, row: SegmentRow, step: Step, probe: Probe) -> Repair:

@@ -197,6 +197,15 @@ class SyncReader:
         state: UploadState | None = found[0][0] if found else None
         return state
 
+    def states_of(self, segments: Sequence[str]) -> dict[str, UploadState]:
+        """What became of these segments' own files, at most READ_ROWS_MAX of them; who is missing is not queued yet."""
+        sql = (
+            "SELECT segment, state FROM upload WHERE segment IN (SELECT value FROM json_each(?)) "
+            "AND kind = 'segment' ORDER BY state LIMIT ?"
+        )
+        # Should a segment have two objects (a site that was renamed), the one that is uploaded counts.
+        return dict(self._database.read(sql, json.dumps(list(segments)), 2 * READ_ROWS_MAX))
+
     def next_due(self, now_ns: int, exclude: Collection[str] = ()) -> UploadRow | None:
         """The upload to do next: the first in its order that is due, none of `exclude` (those under way)."""
         sql = (

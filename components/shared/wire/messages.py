@@ -36,6 +36,30 @@ class SegmentClosed(Body):
     end_ns: int
 
 
+class SegmentDeleted(Body):
+    """Segments of a stream were deleted for one reason; they lie in the span, and perhaps others that were kept."""
+
+    camera: CameraId
+    stream: StreamName = "main"
+    start_ns: int
+    end_ns: int
+    segments: int
+    size_bytes: int
+    reason: str
+
+
+class SegmentLost(Body):
+    """Segments that nobody had uploaded are being deleted for want of room; they lie in the span. Sent before."""
+
+    camera: CameraId
+    stream: StreamName = "main"
+    start_ns: int
+    end_ns: int
+    segments: int
+    size_bytes: int
+    reason: str
+
+
 class SegmentAnalysed(Body):
     """A segment's motion and thumbnail are in the analysis catalogue."""
 

@@ -99,7 +99,8 @@ class RetentionSection(_Section):
 
     `days` is for plain footage, `event_days` for footage with a video event (its margins included); bookmarked
     footage is kept until its bookmark goes. `bytes_max` bounds all footage of the box, `free_percent_min` is what of
-    each volume stays free. In the mode `motion`, footage without an event is kept `idle_minutes`.
+    each volume stays free. In the mode `motion`, footage without an event is kept `idle_minutes`. Other footage that is
+    not uploaded yet is kept beyond its days, unless `keep_until_uploaded` is false: for a site that uploads nothing.
     """
 
     days: int = Field(default=30, ge=1, le=3650)
@@ -109,6 +110,7 @@ class RetentionSection(_Section):
     idle_minutes: int = Field(default=10, ge=1, le=1440)
     event_before_s: int = Field(default=10, ge=0, le=300)
     event_after_s: int = Field(default=10, ge=0, le=300)
+    keep_until_uploaded: bool = True
 
 
 class CameraRetentionSection(_Section):

@@ -49,6 +49,20 @@ SEGMENT_CLOSED = Topic(
     (VIDEO_PROCESSOR, CLOUD_SYNC),
     "look for closed segments",
 )
+SEGMENT_DELETED = Topic(
+    "segment/deleted",
+    messages.SegmentDeleted,
+    (CAPTURE,),
+    (CLOUD_SYNC, HEALTH_MONITOR),
+    "footage has gone from the box",
+)
+SEGMENT_LOST = Topic(
+    "segment/lost",
+    messages.SegmentLost,
+    (CAPTURE,),
+    (CLOUD_SYNC, HEALTH_MONITOR),
+    "footage goes that nobody has uploaded: look at early deletions",
+)
 SEGMENT_ANALYSED = Topic(
     "segment/analysed",
     messages.SegmentAnalysed,
@@ -108,6 +122,8 @@ CONFIG_APPLIED = Topic(
 
 TOPICS = (
     SEGMENT_CLOSED,
+    SEGMENT_DELETED,
+    SEGMENT_LOST,
     SEGMENT_ANALYSED,
     STREAM_CHANGED,
     EVENT_BEGUN,

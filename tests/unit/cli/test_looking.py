@@ -10,6 +10,7 @@ import pytest
 
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow
 from components.shared.catalogue.capture import GapRow, SegmentRow, StreamRow
+from components.shared.catalogue.retention import Mark, mark_all_garbage
 from components.shared.catalogue.sync import SyncWriter, UploadRow
 from components.shared.wire.units import WallNs
 from local.site import Layout
@@ -176,3 +177,22 @@ def test_catalogue_check(nvr: Nvr, footage: Footage, tmp_path: Path) -> None:
     told = nvr("catalogue", "check", "--json", "--data", tmp_path / "data")
     assert told.code == 1
     assert [(found["what"], row.segment in found["where"]) for found in told.json] == [("row_without_file", True)]
+
+
+@pytest.mark.usefixtures("site")
+def test_status_tells_how_long_the_disk_lasts(nvr: Nvr, footage: Footage, tmp_path: Path) -> None:
+    """The forecast of each volume with what it follows from, and what was lost."""
+    data = tmp_path / "data"
+    (volume,) = nvr("status", "--json", "--data", data).json["site"]["volumes"]
+    assert volume["volume"] == "main"
+    closed = footage.archive.writer.segments(state="closed")
+    assert volume["footage_bytes"] == sum(row.size_bytes for row in closed) > 0
+    assert 0 < volume["free_bytes"] < volume["total_bytes"]
+    assert volume["days_max"] == 30 and volume["oldest_days"] > 100
+    told = nvr("status", "--data", data).out
+    assert "volume main: " in told and "lost:" not in told
+    row = closed[0]
+    assert row.end_ns is not None
+    span = (row.segment, row.camera, row.stream, row.start_ns, row.end_ns, row.size_bytes)
+    mark_all_garbage(footage.archive.writer, [Mark(*span, "room", is_early=True, is_lost=True)], at(100))
+    assert "lost: 1 segments" in nvr("status", "--data", data).out
