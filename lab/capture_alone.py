@@ -1,4 +1,4 @@
-"""Capture's worker without a core, deleting its old segments all the time: for shows that look at its disk alone.
+"""Capture's worker and its crews without a core, deleting old segments: for shows that look at its disk alone.
 
 python -m lab.capture_alone --data DIR [--set sync_delay_ms=20] [--set segments_kept=4]
 
@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from collections.abc import Sequence
 
-from components.capture.app import put_together
-from components.capture.recorded_file import DISK, DiskDoor
-from components.capture.rtsp_source import open_rtsp
+from components.capture.app import assemble, hire_processes
+from components.capture.zygote_link import ZYGOTE_COMMAND
 from components.shared.catalogue.capture import CaptureWriter
 from components.shared.catalogue.reconcile import delete_garbage
 from components.shared.runtime.bus import CloudInbox, Inbox
@@ -25,9 +23,6 @@ from components.shared.runtime.log import Log
 from components.shared.wire.messages import Body
 from components.shared.wire.topics import CAPTURE, Topic
 from components.shared.wire.units import NS_PER_MS
-
-NEVER = threading.Event()
-"""Nothing sets it: waiting for it is a delay."""
 
 DELETE_NS = 200 * NS_PER_MS
 
@@ -53,15 +48,10 @@ class SilentBus:
 
 def build(context: Context) -> Sequence[Task]:
     """Capture's tasks, and one that deletes."""
-    delay_s = float(context.settings.get("sync_delay_ms", "0")) / 1000
+    delay_ms = context.settings.get("sync_delay_ms")
+    command = ZYGOTE_COMMAND if delay_ms is None else (sys.executable, "-m", "lab.tired_zygote", delay_ms)
     kept = int(context.settings.get("segments_kept", "0"))
-
-    def sync_late(descriptor: int) -> None:
-        NEVER.wait(delay_s)
-        os.fsync(descriptor)
-
-    door = DiskDoor(sync=sync_late) if delay_s else DISK
-    parts = put_together(context, open_rtsp(context.clock), door=door)
+    parts = assemble(context, lambda supplies: hire_processes(supplies, command))
 
     def delete_old() -> None:
         while not context.clock.wait(context.stop, DELETE_NS):

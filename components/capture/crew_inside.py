@@ -35,6 +35,7 @@ from components.capture.crew_messages import (
 from components.capture.group_sync import GroupSync
 from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
+from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import RemoteHints, RemoteRows
 from components.capture.scribe import Scribe
 from components.capture.workshop import RecorderLimits, Workshop
@@ -56,11 +57,12 @@ TRACEBACK_CHARS_MAX = 1_500
 
 @dataclass(frozen=True, slots=True)
 class CrewSources:
-    """Where a crew's packets come from, and who says whether a keyframe is one."""
+    """Where a crew's packets come from, who says whether a keyframe is one, and how files get to the disk."""
 
     open_source: OpenSource
     is_whole: IsWhole
     limits: RecorderLimits = field(default_factory=RecorderLimits)
+    door: DiskDoor = DISK
 
 
 class ToldRoom:
@@ -135,7 +137,7 @@ class _Crew:
         self._log = log
         self._clock = clock
         caller = Caller(calls)
-        disk = GroupSync(setup.volume.root, self._room, clock, log)
+        disk = GroupSync(setup.volume.root, self._room, clock, log, sources.door)
         threading.Thread(target=disk.run, args=(threading.Event(),), name="sync", daemon=True).start()
         scribe = Scribe(clock)
         pump = Pump(clock, scribe.wake)
