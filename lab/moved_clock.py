@@ -33,7 +33,8 @@ class _Waiter:
 class MovedClock:
     """The protocol `Clock`; made by the thread that moves it, whose own threads of before do not count."""
 
-    def __init__(self, wall_ns: int, monotonic_ns: int) -> None:
+    def __init__(self, wall_ns: int, monotonic_ns: int, stuck_s_max: float = STUCK_S_MAX) -> None:
+        self._stuck_s_max = stuck_s_max
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
@@ -80,7 +81,7 @@ class MovedClock:
 
     def settle(self) -> None:
         """Let everybody work until all wait; StuckError when that does not come about."""
-        end_s = time.monotonic() + STUCK_S_MAX
+        end_s = time.monotonic() + self._stuck_s_max
         while True:
             self._has_changed.clear()
             awake = self._wake_all()

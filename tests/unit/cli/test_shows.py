@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cli.shows import add_show_arguments, run_show
-from components.shared.errors import Transient
+from components.shared.errors import Rejected, Transient
 from lab.running_site import SiteFailedError
 from lab.show import Limit, Show, Shown
 from tests.unit.cli.conftest import Nvr
@@ -59,6 +60,30 @@ def test_quick_form_says_its_own_time(capsys: pytest.CaptureFixture[str], tmp_pa
     assert run(shows({}, {}), "--quick", "--keep", str(tmp_path / "work")) == 0
     assert "takes about 50 s" in capsys.readouterr().err
     assert (tmp_path / "work" / "trace").read_text() == "quick"
+
+
+def test_days(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A show that simulates days takes their number; without any it is what it is."""
+    asked: list[int] = []
+
+    def for_days(days: int) -> Show:
+        asked.append(days)
+        return replace(show, takes_s=200 * days)
+
+    show = replace(shows({}, {})["gaps"], for_days=for_days)
+    assert run({"gaps": show}, "--days", "3") == 0
+    assert asked == [3] and "takes about 600 s" in capsys.readouterr().err
+    assert run({"gaps": show}) == 0 and asked == [3]
+
+
+def test_days_that_cannot_be() -> None:
+    """No days at all, and days of a show that simulates none, are refused by name."""
+    plain = shows({}, {})["gaps"]
+    dated = replace(plain, for_days=lambda _days: plain)
+    with pytest.raises(Rejected, match="--days 0: at least 1"):
+        run({"gaps": dated}, "--days", "0")
+    with pytest.raises(Rejected, match="gaps simulates no days"):
+        run({"gaps": plain, "other": dated}, "--days", "2")
 
 
 def test_site_that_fails_is_told_in_a_line() -> None:
