@@ -16,6 +16,7 @@ from components.shared.catalogue import capture_rows as rows
 from components.shared.catalogue.capture_rows import (
     GapRow,
     GarbageRow,
+    ManifestEntry,
     RunRow,
     SegmentRow,
     SegmentState,
@@ -136,6 +137,22 @@ class CaptureReader:
             return self._database.read(sql, *after, *where.values, count)
 
         return [rows.segment_row(row) for row in pages(fetch, limit)]
+
+    def manifest(self, camera: str, window: Span, stream: StreamName = "main") -> list[ManifestEntry]:
+        """The closed segments of a stream that have footage in the window, by start, each with its GOP index."""
+        # The segments of a stream never overlap: only the last one that starts before the window can reach into it.
+        first = "SELECT max(start_ns) FROM segment WHERE camera = ?1 AND stream = ?2 AND start_ns <= ?3"
+
+        def fetch(last: Row | None, count: int) -> list[Row]:
+            after_ns = last[4] + 1 if last is not None else _BEFORE_ALL
+            sql = (
+                f"SELECT {rows.MANIFEST_COLUMNS} FROM segment WHERE camera = ?1 AND stream = ?2 "
+                f"AND start_ns >= max(?4, coalesce(({first}), ?3)) AND start_ns < ?5 AND end_ns > ?3 "
+                "AND state = 'closed' ORDER BY start_ns LIMIT ?6"
+            )
+            return self._database.read(sql, camera, stream, window.start_ns, after_ns, window.end_ns, count)
+
+        return [rows.manifest_entry(row) for row in pages(fetch, None)]
 
     def totals(self) -> list[StreamTotals]:
         """How much is in closed segments, per stream; counted by SQLite, however long the archive."""

@@ -16,7 +16,14 @@ from components.shared.catalogue.database import Row, Value
 from components.shared.errors import Fatal, Rejected
 from components.shared.wire.messages import StreamState
 from components.shared.wire.object_keys import ObjectName, StreamName, check_id, relative_path, segment_id
-from components.shared.wire.segment_metadata import SegmentFacts, pack_gops, unpack_gops
+from components.shared.wire.segment_metadata import (
+    Gop,
+    SegmentFacts,
+    gops_of,
+    pack_gops,
+    unpack_gop_columns,
+    unpack_gops,
+)
 from components.shared.wire.units import TimeBase, WallNs
 
 SegmentState = Literal["open", "closed"]
@@ -137,6 +144,36 @@ class SegmentRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ManifestEntry:
+    """What a player's list needs of a closed segment: where its bytes are and when they happened.
+
+    The GOP index is three columns, since an hour has some thousand GOPs: `gop_bytes` are the sizes of ranges that touch
+    from `gop_offset_bytes` on, `gop_ticks` their durations. `gops` makes objects of them.
+    """
+
+    segment: str
+    run: str
+    volume: str
+    path: str
+    start_ns: WallNs
+    end_ns: WallNs
+    codec: str
+    width: int
+    height: int
+    time_base: TimeBase
+    start_ticks: int
+    init_bytes: int
+    gop_offset_bytes: int
+    gop_bytes: Sequence[int]
+    gop_ticks: Sequence[int]
+
+    @property
+    def gops(self) -> tuple[Gop, ...]:
+        """The GOP index."""
+        return gops_of(self.gop_offset_bytes, self.gop_bytes, self.gop_ticks)
+
+
+@dataclass(frozen=True, slots=True)
 class GapRow:
     """Wall time of a stream that is in no segment, and why. `end_ns` is None while it lasts."""
 
@@ -228,6 +265,10 @@ SEGMENT_COLUMNS = (
     "size_bytes, sha256, part_sha256s, time_base_numerator, time_base_denominator, start_ticks, init_bytes, gops, "
     "adopted, unverified, altered"
 )
+MANIFEST_COLUMNS = (
+    "segment, run, volume, path, start_ns, end_ns, codec, width, height, time_base_numerator, time_base_denominator, "
+    "start_ticks, init_bytes, gops"
+)
 GAP_COLUMNS = "camera, stream, start_ns, end_ns, cause, detail"
 GARBAGE_COLUMNS = "segment, volume, path, reason"
 
@@ -288,6 +329,15 @@ def segment_row(row: Row) -> SegmentRow:
         unverified=unverified,
         altered=altered,
     )
+
+
+def manifest_entry(row: Row) -> ManifestEntry:
+    """MANIFEST_COLUMNS as a value."""
+    segment, run, volume, path, start_ns, end_ns, codec, width, height, numerator, denominator, *ticks, gops = row
+    base = TimeBase(numerator, denominator)
+    start_ticks, init_bytes = ticks
+    names = (segment, run, volume, path, start_ns, end_ns)
+    return ManifestEntry(*names, codec, width, height, base, start_ticks, init_bytes, *unpack_gop_columns(gops))
 
 
 def facts_values(facts: SegmentFacts, part_sha256s: Sequence[str]) -> tuple[Value, ...]:

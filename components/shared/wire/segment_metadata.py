@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from components.shared.errors import Rejected
@@ -17,6 +19,9 @@ from components.shared.wire.units import TimeBase, WallNs
 
 GOP_INDEX_TEXT_BYTES_MAX = 1_400  # of S3's 2 048: leaves room for the other fields at their longest
 _VERSION = "1"
+_NUMBER = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")
+_GOES_ON = bytes(byte >> 7 for byte in range(256))
+_SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +77,24 @@ def pack_gops(gops: Iterable[Gop]) -> bytes:
 
 def unpack_gops(packed: bytes) -> tuple[Gop, ...]:
     """The inverse of `pack_gops`; bytes that are not of that form are Rejected."""
-    numbers = list(_varints(packed))
+    offset, sizes, durations = unpack_gop_columns(packed)
+    return gops_of(offset, sizes, durations)
+
+
+def unpack_gop_columns(packed: bytes) -> tuple[int, list[int], list[int]]:
+    """The first offset, then the sizes and the durations of all GOPs: as `unpack_gops`, without an object for each."""
+    numbers = _numbers(packed)
     if not numbers:
-        return ()
+        return 0, [], []
     if len(numbers) % 2 == 0:
         raise Rejected(f"GOP index has {len(numbers)} numbers, an offset and pairs were due")
-    gops = []
-    offset = numbers[0]
-    for index in range(1, len(numbers), 2):
-        gops.append(Gop(offset, numbers[index], numbers[index + 1]))
-        offset += numbers[index]
-    return tuple(gops)
+    return numbers[0], numbers[1::2], numbers[2::2]
+
+
+def gops_of(offset_bytes: int, sizes_bytes: Sequence[int], durations_ticks: Sequence[int]) -> tuple[Gop, ...]:
+    """GOPs that touch, from the first one's offset, the sizes and the durations."""
+    offsets = itertools.accumulate(sizes_bytes, initial=offset_bytes)
+    return tuple(map(Gop, offsets, sizes_bytes, durations_ticks))
 
 
 def join_gops(gops: tuple[Gop, ...], per_range: int) -> tuple[Gop, ...]:
@@ -183,14 +195,29 @@ def _varint(number: int) -> bytes:
     return bytes(packed)
 
 
-def _varints(packed: bytes) -> Iterable[int]:
-    number = shift = 0
-    for byte in packed:
-        number |= (byte & 0x7F) << shift
-        if byte & 0x80:
-            shift += 7
-            continue
-        yield number
-        number = shift = 0
-    if shift:
+def _numbers(packed: bytes) -> list[int]:
+    if packed and packed[-1] & 0x80:
         raise Rejected("GOP index ends in the middle of a number")
+    first = _NUMBER.match(packed)
+    if first is None:
+        return []
+    rest = packed[first.end() :]
+    count, surplus = divmod(len(rest), 3)
+    if not surplus and rest.translate(_GOES_ON) == b"\x01\x01\x00" * count:
+        # GOPs of 16 kB to 2 MB that last up to 23 s: three bytes for every number, taken apart in C.
+        bits = rest.translate(_SEVEN_BITS)
+        return [
+            _number_of(first[0]),
+            *[
+                low | middle << 7 | high << 14
+                for low, middle, high in zip(bits[::3], bits[1::3], bits[2::3], strict=True)
+            ],
+        ]
+    return [_number_of(piece) for piece in _NUMBER.findall(packed)]
+
+
+def _number_of(piece: bytes) -> int:
+    number = 0
+    for byte in reversed(piece):
+        number = number << 7 | byte & 0x7F
+    return number

@@ -13,7 +13,15 @@ from components.shared.wire.object_keys import (
     parse_relative_path,
     relative_path,
 )
-from components.shared.wire.segment_metadata import Gop, SegmentFacts, decode, encode, pack_gops, unpack_gops
+from components.shared.wire.segment_metadata import (
+    Gop,
+    SegmentFacts,
+    decode,
+    encode,
+    pack_gops,
+    unpack_gop_columns,
+    unpack_gops,
+)
 from components.shared.wire.units import (
     NS_PER_MS,
     TimeBase,
@@ -85,6 +93,17 @@ def touching(offset: int, parts: list[tuple[int, int]]) -> tuple[Gop, ...]:
 def test_gop_index_round_trip(gops: tuple[Gop, ...]) -> None:
     """Packed GOPs are the same GOPs."""
     assert unpack_gops(pack_gops(gops)) == gops
+
+
+@given(
+    st.integers(0, 2**21),
+    st.lists(st.tuples(st.integers(2**14 - 2, 2**21 + 1), st.integers(2**14 - 2, 2**21 + 1)), min_size=1, max_size=9),
+)
+def test_usual_gops_round_trip(offset: int, parts: list[tuple[int, int]]) -> None:
+    """Sizes and durations as most cameras have them, just below, in and just above what takes three bytes."""
+    gops = touching(offset, parts)
+    assert unpack_gops(pack_gops(gops)) == gops
+    assert unpack_gop_columns(pack_gops(gops)) == (offset, [part[0] for part in parts], [part[1] for part in parts])
 
 
 @given(st.binary(max_size=60))

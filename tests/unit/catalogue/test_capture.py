@@ -435,3 +435,52 @@ def test_totals_count_closed_segments_only(writer: CaptureWriter) -> None:
     sizes = [found.size_bytes for found in writer.segments(state="closed")]
     assert (total.camera, total.stream, total.segments, total.size_bytes) == ("cam-1", "main", 2, sum(sizes))
     assert total.newest == second.segment != first.segment
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "starts"),
+    [
+        (0, 10, [0, 4]),
+        (4, 10, [4]),
+        (3.999, 10, [0, 4]),
+        (4, 4.001, [4]),
+        (0, 4, [0]),
+        (8, 10, []),
+        (7.999, 10, [4]),
+        (-5, 0, []),
+        (5, 6, [4]),
+        (-50, 50, [0, 4, 20]),
+    ],
+)
+def test_a_manifest_is_what_has_footage_in_the_window(
+    writer: CaptureWriter, since: float, until: float, starts: list[float]
+) -> None:
+    """Closed segments that reach into the window, also from before it; not those that touch it, nor the open one."""
+    for start, end in ((0, 4), (4, 8), (20, 24)):
+        record(writer, start, end)
+    writer.open_segment(row(24))
+    found = writer.manifest("cam-1", Span(at(since), at(until)))
+    assert [entry.start_ns for entry in found] == [at(start) for start in starts]
+
+
+def test_a_manifest_says_what_the_rows_say(writer: CaptureWriter) -> None:
+    """Each entry is its segment's row, GOP index included; of other streams and cameras there is nothing."""
+    closed = record(writer, 0, 4)
+    assert closed.facts is not None
+    (entry,) = writer.manifest("cam-1", Span(at(0), at(9)))
+    facts = closed.facts
+    assert (entry.segment, entry.run, entry.volume, entry.path) == (closed.segment, "run-1", "main", closed.path)
+    assert (entry.start_ns, entry.end_ns, entry.gops) == (facts.start_ns, facts.end_ns, facts.gops)
+    assert (entry.codec, entry.width, entry.height, entry.time_base) == ("h264", 1280, 720, BASE)
+    assert (entry.start_ticks, entry.init_bytes) == (facts.start_ticks, facts.init_bytes)
+    assert writer.manifest("cam-1", Span(at(0), at(9)), "sub") == writer.manifest("cam-2", Span(at(0), at(9))) == []
+
+
+@pytest.mark.slow
+def test_a_manifest_longer_than_one_read_is_whole(writer: CaptureWriter) -> None:
+    """A window of more segments than one statement gives has all of them, in order."""
+    count = READ_ROWS_MAX + 3
+    for number in range(count):
+        record(writer, number, number + 1)
+    found = writer.manifest("cam-1", Span(at(0), at(count)))
+    assert [entry.start_ns for entry in found] == [at(number) for number in range(count)]
