@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,10 @@ from pathlib import Path
 import imageio_ffmpeg
 
 from components.shared.catalogue.capture import CaptureReader
-from lab.lone_capture import lone_capture, wait_until
+from lab.lone_capture import LoneCapture, lone_capture, wait_until, write_documents
 from lab.process_tree import cpu_seconds, pss_bytes, tree
 from lab.recorded_packets import check_files, loop_hashes
-from lab.running_site import scene_folder
+from lab.running_site import ROOT, scene_folder
 from lab.show import Limit, Show, Shown
 from local.cameras import CameraSpec, RunningCameras, start_cameras
 
@@ -35,6 +36,7 @@ SEGMENT_S = 10
 WARM_S = 3.0
 """Connecting and the first picture are over by then."""
 
+TIRED_SEGMENT_S = 4
 MEASURE_S, QUICK_MEASURE_S = 20.0, 5.0
 LOOP_S = 8.0
 READY_S_MAX = 300.0
@@ -42,6 +44,8 @@ READY_S_MAX = 300.0
 
 FFMPEG_END_S = 10.0
 
+SYNC_DELAY_MS = 20
+_COUNTED = ("frames_lost", "frames_doubled", "frames_altered", "frames")
 _LIMITS: dict[str, Limit] = {
     "cpu_ratio_8": ("max", 1.15),
     "cpu_ratio_16": ("max", 1.0),
@@ -67,7 +71,7 @@ def run(quick: bool, work: Path, say: Callable[[str], None]) -> Shown:
         CameraSpec(f"cam-{number}", width=1920, height=1080, fps=25, bitrate=2_000_000, loop_s=LOOP_S)
         for number in range(1, max(numbers) + 1)
     ]
-    figures: dict[str, float] = {"frames_lost": 0.0, "frames_doubled": 0.0, "frames_altered": 0.0, "frames": 0.0}
+    figures: dict[str, float] = dict.fromkeys(_COUNTED, 0.0)
     say("starting the cameras; the first time their scene is encoded")
     with start_cameras(specs, scene_folder(), work / "cameras", logs_sent=False, ready_s_max=READY_S_MAX) as cameras:
         for number in numbers:
@@ -82,9 +86,16 @@ def run(quick: bool, work: Path, say: Callable[[str], None]) -> Shown:
             figures[f"pss_bytes_{number}"] = float(ours.pss_bytes)
             figures[f"ffmpeg_pss_bytes_{number}"] = float(theirs.pss_bytes)
             add_checked(figures, folder / "data", cameras, urls)
+        say(f"{max(numbers)} cameras on a disk whose syncs take {SYNC_DELAY_MS} ms longer")
+        record_tired(work / "tired", urls, measure_s)
+        tired = dict.fromkeys(_COUNTED, 0.0)
+        add_checked(tired, work / "tired" / "data", cameras, urls)
+        figures["frames_lost_tired_disk"] = tired["frames_lost"] + tired["frames_doubled"] + tired["frames_altered"]
+        figures["frames_tired_disk"] = tired["frames"]
     limits = {name: limit for name, limit in _LIMITS.items() if int(name.rpartition("_")[2]) in numbers}
-    lossless: dict[str, Limit] = dict.fromkeys(("frames_lost", "frames_doubled", "frames_altered"), ("max", 0.0))
-    return Shown(figures, {**lossless, "frames": ("min", 1.0), **limits})
+    lossless: dict[str, Limit] = dict.fromkeys((*_COUNTED[:3], "frames_lost_tired_disk"), ("max", 0.0))
+    some: dict[str, Limit] = {"frames": ("min", 1.0), "frames_tired_disk": ("min", 1.0)}
+    return Shown(figures, {**lossless, **some, **limits})
 
 
 def measure_capture(work: Path, urls: Mapping[str, str], measure_s: float) -> Cost:
@@ -93,6 +104,34 @@ def measure_capture(work: Path, urls: Mapping[str, str], measure_s: float) -> Co
     with lone_capture(work, urls, SEGMENT_S) as capture:
         capture.wait_recording(len(urls))
         return measure(lambda: tree(capture.launcher), measure_s)
+
+
+def record_tired(work: Path, urls: Mapping[str, str], measure_s: float) -> None:
+    """Record these cameras on a disk whose every sync takes `SYNC_DELAY_MS` longer, over a cut of each."""
+    data = work / "data"
+    work.mkdir()
+    write_documents(data, urls, TIRED_SEGMENT_S)
+    command = [
+        sys.executable,
+        "-m",
+        "lab.capture_alone",
+        "--data",
+        str(data),
+        "--set",
+        f"sync_delay_ms={SYNC_DELAY_MS}",
+    ]
+    with (work / "capture.log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        wait_until("all are recorded", lambda: LoneCapture(data, process.pid).recording() >= len(urls))
+        time.sleep(measure_s + 2 * TIRED_SEGMENT_S)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(FFMPEG_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def measure_ffmpeg(work: Path, urls: Mapping[str, str], measure_s: float) -> Cost:
@@ -153,7 +192,7 @@ def add_checked(figures: dict[str, float], data: Path, cameras: RunningCameras, 
 SHOW = Show(
     name="record",
     purpose="CPU and memory of recording 1, 8, 16 and 32 cameras against ffmpeg, every packet checked",
-    takes_s=300,
+    takes_s=330,
     quick_takes_s=58,
     run=run,
 )
