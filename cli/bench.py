@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from cli.shows import add_show_arguments, run_show
-from lab import bench_record, bench_site
+from lab import bench_rebuild, bench_record, bench_site, bench_timeline
 from lab.show import ShowDocument
 
 ANSWER = ShowDocument
 HELP = "benchmarks, each with its limits"
 
-SHOWS = {show.name: show for show in (bench_record.SHOW, bench_site.SHOW)}
+SHOWS = {show.name: show for show in (bench_rebuild.SHOW, bench_record.SHOW, bench_site.SHOW, bench_timeline.SHOW)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ BEGIN_NS = WallNs(day_of(1_750_000_000 * NS_PER_S))
 SIZE_BYTES = 45_000_000
 """Three minutes of 2 Mbit/s."""
 
-_BASE = TimeBase(1, 90_000)
+BASE = TimeBase(1, 90_000)
 _INIT_BYTES = 752
 _GOPS = tuple(Gop(_INIT_BYTES + number * 500_000, 500_000, 180_000) for number in range(90))
 _PARTS = bytes(range(192))
@@ -67,7 +67,7 @@ def make_archive(data: Path, size: Size, say: Callable[[str], None]) -> None:
             ended_ns = None if size.runs_are_endless or is_last else WallNs(begun_ns + DAY_NS)
             name = f"run-{camera}-{run}"
             writer.begin_run(
-                RunRow(name, camera_name(camera), "main", begun_ns, ended_ns, "h264", 1920, 1080, _BASE, 10, 10)
+                RunRow(name, camera_name(camera), "main", begun_ns, ended_ns, "h264", 1920, 1080, BASE, 10, 10)
             )
     writer.set_full_scan_due(False)
     writer.close()
@@ -100,7 +100,7 @@ def _fill(fill: Filling, size: Size, say: Callable[[str], None]) -> None:
 
 def _batches(size: Size) -> Iterator[list[tuple[Value, ...]]]:
     batch: list[tuple[Value, ...]] = []
-    facts = (1920, 1080, 4_500, SIZE_BYTES, bytes(32), _PARTS, _BASE.numerator, _BASE.denominator)
+    facts = (1920, 1080, 4_500, SIZE_BYTES, bytes(32), _PARTS, BASE.numerator, BASE.denominator)
     gops = pack_gops(_GOPS)
     sequence = 0
     names = [camera_name(number) for number in range(size.cameras)]
