@@ -267,6 +267,6 @@ SHOW = Show(
     name="timeline",
     purpose="overviews and manifests of a year of 32 cameras, ten readers beside a writer, start-up",
     takes_s=1_200,
-    quick_takes_s=75,
+    quick_takes_s=58,
     run=run,
 )
