@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from components.capture.core.coverage import cover
 from components.shared.catalogue.capture import CaptureReader, GapRow
+from components.shared.wire.coverage import cover
 from components.shared.wire.units import NS_PER_S, Span, WallNs, to_datetime
 from lab.simulated_cameras import GOP, PERIOD_NS
 from lab.soak_plan import BEGINS_WALL_NS, Plan

@@ -338,7 +338,7 @@ def _step(row: SegmentRow, step: str) -> str:
 
 
 def _insert_run(do: Do, row: RunRow) -> None:
-    do(f"INSERT OR IGNORE INTO run ({rows.RUN_COLUMNS}) VALUES ({_marks(16)})", *rows.run_values(row))
+    do(f"INSERT OR IGNORE INTO run ({rows.RUN_COLUMNS}) VALUES ({rows.RUN_MARKS})", *rows.run_values(row))
 
 
 def _stream(row: SegmentRow) -> tuple[str, StreamName]:

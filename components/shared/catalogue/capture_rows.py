@@ -260,6 +260,7 @@ RUN_COLUMNS = (
     "run, camera, stream, started_ns, ended_ns, codec, width, height, time_base_numerator, time_base_denominator, "
     "frames_received, frames_recorded, end_cause, anchor_source, clock_offset_ns, anchor_uncertainty_ns"
 )
+RUN_MARKS = ", ".join("?" * (RUN_COLUMNS.count(",") + 1))
 SEGMENT_COLUMNS = (
     "segment, camera, stream, run, volume, path, state, start_ns, end_ns, sequence, codec, width, height, frames, "
     "size_bytes, sha256, part_sha256s, time_base_numerator, time_base_denominator, start_ticks, init_bytes, gops, "

@@ -44,17 +44,17 @@ def part(do: Do, camera: str, stream: StreamName, now_ns: int) -> bool:
         return False
     if do(f"SELECT 1 {_COVERING.format('segment')}", *key, now_ns):
         return False
-    over = do(f"SELECT gap, start_ns, cause {_COVERING.format('gap')}", *key, now_ns)
-    if over and over[0][2] == "policy":  # there was footage
+    over = do(f"SELECT start_ns, cause, detail, gap {_COVERING.format('gap')}", *key, now_ns)
+    if over and over[0][1] == "policy":  # there was footage
         return False
     if start_ns is None and not gap and not over:
         return False
     if start_ns is not None and start_ns - now_ns < ROOM_NS_MIN:
         return False
-    if over and over[0][1] < now_ns:
-        do("UPDATE gap SET end_ns = ? WHERE gap = ?", now_ns, over[0][0])
-    elif over:
-        do("DELETE FROM gap WHERE gap = ?", over[0][0])
+    if over:
+        do("DELETE FROM gap WHERE gap = ?", over[0][3])
+    if over and over[0][0] < now_ns:
+        _insert_gap(do, camera, stream, over[0][0], now_ns, *over[0][1:3])
     do(f"DELETE FROM gap WHERE {_OPEN_GAP}", *key)
     if start_ns is not None:
         do("INSERT OR REPLACE INTO misdated (camera, stream, start_ns) VALUES (?, ?, ?)", *key, start_ns)

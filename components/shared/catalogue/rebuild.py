@@ -68,7 +68,7 @@ SAY_ROWS = 50_000
 _COLUMNS = len(rows.SEGMENT_COLUMNS.split(","))
 _INSERT = f"INSERT INTO segment ({rows.SEGMENT_COLUMNS}) VALUES ({', '.join('?' * _COLUMNS)})"
 _INSERT_GAP = f"INSERT INTO gap ({rows.GAP_COLUMNS}) VALUES (?, ?, ?, ?, 'unknown', 'the catalogue was rebuilt')"
-_INSERT_RUN = f"INSERT INTO run ({rows.RUN_COLUMNS}) VALUES ({', '.join('?' * 13)})"
+_INSERT_RUN = f"INSERT INTO run ({rows.RUN_COLUMNS}) VALUES ({rows.RUN_MARKS})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from components.capture.clock_watch import ClockWatch
-from components.capture.core.coverage import cover
 from components.capture.core.packet_times import LAG_NS_MAX, LEAD_NS_MAX
 from components.capture.core.packets import EncodedPacket, StreamParameters, TimedPacket
 from components.capture.core.placement import SETTLED_NS
@@ -26,6 +25,7 @@ from components.capture.hints import Hints
 from components.capture.run_place import RunPlace
 from components.capture.stream_ledger import StreamLedger
 from components.shared.catalogue.capture import CaptureWriter, RunRow, Volume, open_row
+from components.shared.wire.coverage import cover
 from components.shared.wire.object_keys import segment_id
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
 from components.shared.wire.topics import CAPTURE
