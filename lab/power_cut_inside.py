@@ -234,6 +234,7 @@ def _end_with_stdin() -> None:
 
 def main(work: Path, cuts: int, warm_s: float) -> int:
     """Perform and write the figures; 1 with the reason on stdout when that was not possible."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         figures = perform(work, cuts, warm_s)

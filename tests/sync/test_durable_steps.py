@@ -16,7 +16,7 @@ MODULES = (
 
 RAW = frozenset(
     {"fsync", "fdatasync", "ftruncate", "truncate", "rename", "renames", "unlink", "link", "symlink"}
-    | {"mkdir", "makedirs", "rmdir", "pwrite", "pwritev", "writev", "write_bytes", "write_text", "touch"}
+    | {"mkdir", "makedirs", "rmdir", "pwrite", "pwritev", "writev", "write_bytes", "write_text"}
     | {"sync_file_range", "posix_fallocate", "copy_file_range"}
 )
 """Calls that change what is on a disk, whatever they are called on."""
@@ -25,8 +25,11 @@ TAKES_STEP = frozenset({"sync_folder", "make_folders", "write_durably", "remove_
 """Functions of ours that call `step` themselves, if they are given one."""
 
 ELSEWHERE = {
-    ("app.py", "put_together"): "the volume's folder, made before anything is recorded, and again at every start",
+    ("app.py", "_repaired"): "the volume's folder, made before anything is recorded, and again at every start",
+    ("ballast.py", "look"): "the ballast is no footage: wherever it is cut off, the next look makes or throws it",
+    ("ballast.py", "_make"): "the same",
     ("segment_probe.py", "_append"): "called by make_whole, between the two sides of its step",
+    ("zygote.py", "_become_crew"): "a setting of the kernel's, on no disk",
 }
 
 
@@ -98,6 +101,8 @@ def changes(call: ast.Call) -> bool:
     if name == "replace":  # of texts and dataclasses it is no rename; of a path it has one argument
         return len(call.args) == 1 and not call.keywords
     through_door = called(call).endswith(("door.write", "door.sync"))
+    if name == "touch":  # so are methods of ours named; a path's takes nothing here
+        return not call.args
     if called(call) == "os.remove":
         return True
     creates = called(call) == "os.open" and "O_CREAT" in ast.unparse(call)
