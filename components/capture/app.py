@@ -28,6 +28,7 @@ from components.capture.packet_source import OpenSource
 from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import answering
 from components.capture.stream_ledger import StreamLedger
+from components.capture.update_guard import UpdateGuard
 from components.capture.workshop import RecorderLimits
 from components.capture.zygote_link import ZYGOTE_COMMAND, Zygote
 from components.shared.catalogue.capture import CaptureWriter, Volume
@@ -132,6 +133,7 @@ def assemble(
     known = frozenset(row.camera for row in catalogue.streams())
     cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
 
+    guard = UpdateGuard(context.bus, catalogue.open_segments, lambda: cameras.segment_ns, clock, log)
     all_closed = threading.Event()
 
     def record() -> None:
@@ -153,6 +155,7 @@ def assemble(
         Task("roll-ups", lambda: _count(context, catalogue)),
         Task("verify", lambda: _hash_unverified(context, catalogue)),
         Task("janitor", lambda: janitor.run(stop)),
+        Task("updates", lambda: guard.run(stop)),
     )
     return Parts(tasks, catalogue)
 

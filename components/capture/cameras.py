@@ -109,6 +109,11 @@ class Cameras:
         self._board.backlog(sum(report.waiting for report in self._crews.reports.values()))
         self._report()
 
+    @property
+    def segment_ns(self) -> int:
+        """How long segments should be."""
+        return self._segment_ns
+
     def statuses(self) -> dict[str, StreamStatus]:
         """What each camera's stream is now."""
         return {camera: report.status for camera, report in self._crews.reports.items()}
