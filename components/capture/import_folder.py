@@ -29,7 +29,7 @@ from components.capture.import_ledger import ImportLedger
 from components.capture.import_segments import Archive, ImportStoppedError, PlaceTakenError, SegmentImport, Tally
 from components.capture.import_source import ForeignFile
 from components.capture.recorded_file import DiskFailed
-from components.shared.catalogue.imports import CAUSE, FileKey, ImportRow, repair_imports
+from components.shared.catalogue.imports import CAUSE, FileKey, ImportRow
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.files import Step, disk_errors, no_step
@@ -156,7 +156,7 @@ class FolderImporter:
         return ready is not None
 
     def _follow(self, stop: threading.Event) -> None:
-        for repair in repair_imports(self._archive.catalogue, self._archive.camera, self._tools.step):
+        for repair in self._imports.repair(self._archive.camera):
             self._log.warning("repaired", what=repair.what, path=repair.where, detail=repair.detail)
         while not stop.is_set():
             if not self._look_or_stop(stop):

@@ -182,7 +182,7 @@ class SegmentImport:
             )
         row = open_row(archive.camera, archive.stream, start_ns, self._run.run, archive.volume.volume)
         path = archive.volume.root / row.path
-        if path.exists() or archive.catalogue.is_garbage(row.segment):
+        if path.exists() or archive.imports.is_garbage(row.segment):
             raise PlaceTakenError(
                 f"{self._where}: {path} is there already, without a row: it is adopted or deleted first"
             )

@@ -177,6 +177,14 @@ class Imports:
             sql = "UPDATE stream SET enabled_since_ns = ? WHERE camera = ? AND stream = ?"
             do(sql, start_ns, camera, stream)
 
+    def is_garbage(self, segment: str) -> bool:
+        """Whether the file of that segment waits for its deletion."""
+        return self._writer.is_garbage(segment)
+
+    def repair(self, camera: str) -> list[Repair]:
+        """Clears what a broken-off import of the camera left; see `repair_imports`."""
+        return repair_imports(self._writer, camera)
+
     def noted(self) -> list[tuple[FileKey, str, str]]:
         """The files whose next segment has a place: key, volume and path."""
         sql = (
