@@ -29,12 +29,12 @@ from components.capture.import_ledger import ImportLedger
 from components.capture.import_segments import Archive, ImportStoppedError, PlaceTakenError, SegmentImport, Tally
 from components.capture.import_source import ForeignFile
 from components.capture.recorded_file import DiskFailed
+from components.capture.workshop import Board
 from components.shared.catalogue.imports import CAUSE, FileKey, ImportRow
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.files import Step, disk_errors, no_step
 from components.shared.runtime.log import Log
-from components.shared.runtime.status import StatusBoard
 from components.shared.runtime.supervisor import Backoff, retry, supervise
 from components.shared.wire.foreign_names import is_beside, is_unfinished, read_foreign_path, readings
 from components.shared.wire.units import NS_PER_S, Span, WallNs, format_iso
@@ -74,7 +74,7 @@ TOLD_CHARS_MAX = 300
 class ImportPlan:
     """What of a camera's document, and of the site's, matters here: a change of it begins the importer anew."""
 
-    folder: str
+    folder: Path
     zone: tzinfo
     wants_audio: bool
 
@@ -84,7 +84,7 @@ class ImportTools:
     """What an importer uses of its process."""
 
     clock: Clock
-    board: StatusBoard
+    board: Board
     is_whole: IsWhole
     has_room: Callable[[], bool]
     target_ns: Callable[[], int]
@@ -113,10 +113,12 @@ class FolderImporter:
         self._clock = tools.clock
         self._log = log
         self._where = f"camera {archive.camera}"
-        self._scan = FolderScan(Path(plan.folder))
+        self._scan = FolderScan(plan.folder)
         self._waiting: dict[str, _Waiting] = {}
         self._status = StreamStatus("connecting", CAUSE)
         self._delivered_ns: int | None = None
+        self.has_begun = False
+        """Whether the stream's record has been begun."""
 
     @property
     def status(self) -> StreamStatus:
@@ -138,6 +140,7 @@ class FolderImporter:
     def begin(self) -> bool:
         """Begin to keep the record; True. Transient when the catalogue does not take it."""
         self._ledger.begin(self._status)
+        self.has_begun = True
         return True
 
     def look(self, stop: threading.Event) -> bool:

@@ -8,8 +8,9 @@ yet. Footage is put into it file by file, by the import itself.
 from __future__ import annotations
 
 from components.capture.core.reconnect import StreamStatus
-from components.capture.hints import Hints
-from components.shared.catalogue.capture import CaptureWriter, StreamRow
+from components.capture.hints import GivesHints
+from components.capture.stream_rows import StreamRows
+from components.shared.catalogue.capture import StreamRow
 from components.shared.catalogue.imports import CAUSE
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
@@ -21,11 +22,11 @@ class ImportLedger:
     """The rows of one stream; used by its importer's thread."""
 
     def __init__(
-        self, camera: str, stream: StreamName, catalogue: CaptureWriter, hints: Hints, clock: Clock, log: Log
+        self, camera: str, stream: StreamName, rows: StreamRows, hints: GivesHints, clock: Clock, log: Log
     ) -> None:
         self._camera = camera
         self._stream = stream
-        self._catalogue = catalogue
+        self._rows = rows
         self._hints = hints
         self._clock = clock
         self._log = log
@@ -38,9 +39,9 @@ class ImportLedger:
         row = self._row()
         assert row is not None, "written just now"
         # Where another cause was open it ends now; where nothing was, the gap begins where the record ends.
-        gaps = self._catalogue.gaps(self._camera, since_ns=_FAR_FUTURE_NS, stream=self._stream)
+        gaps = self._rows.gaps(self._camera, since_ns=_FAR_FUTURE_NS, stream=self._stream)
         start_ns = self._clock.wall_ns() if gaps else row.enabled_since_ns
-        self._catalogue.begin_gap(self._camera, self._stream, start_ns, CAUSE)
+        self._rows.begin_gap(self._camera, self._stream, start_ns, CAUSE)
 
     def changed(self, status: StreamStatus) -> None:
         """The stream's state is this now. Transient when the catalogue does not take it."""
@@ -50,7 +51,7 @@ class ImportLedger:
         now_ns = self._clock.wall_ns()
         # The row is read each time: files that bring older time let the record begin earlier.
         enabled_ns = now_ns if row is None else row.enabled_since_ns
-        self._catalogue.set_stream(
+        self._rows.set_stream(
             StreamRow(self._camera, self._stream, status.state, status.cause, now_ns, status.failures, enabled_ns)
         )
         self._told = status
@@ -67,7 +68,7 @@ class ImportLedger:
         self._log.info("stream_changed", state=status.state, cause=status.cause, failures=status.failures)
 
     def _row(self) -> StreamRow | None:
-        known = self._catalogue.streams()
+        known = self._rows.streams()
         return next((row for row in known if (row.camera, row.stream) == (self._camera, self._stream)), None)
 
 

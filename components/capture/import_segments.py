@@ -19,12 +19,14 @@ from components.capture.core.import_plan import FreeTime
 from components.capture.core.packets import TimedPacket, VideoParameters
 from components.capture.core.segmenter import IsWhole, Segmenter, Step
 from components.capture.core.timeline import RunTimeline
-from components.capture.hints import Hints
+from components.capture.hints import GivesHints
+from components.capture.import_rows import ImportRows
 from components.capture.import_source import ForeignFile
 from components.capture.recorded_file import FileRefused, RecordedFile
 from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, seal_segment
-from components.shared.catalogue.capture import CaptureWriter, RunRow, SegmentRow, Volume, open_row
-from components.shared.catalogue.imports import FileKey, Imports
+from components.capture.stream_rows import StreamRows
+from components.shared.catalogue.capture import RunRow, SegmentRow, Volume, open_row
+from components.shared.catalogue.imports import FileKey
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime import files
 from components.shared.runtime.log import Log
@@ -61,10 +63,10 @@ class Archive:
 
     camera: str
     stream: StreamName
-    catalogue: CaptureWriter
-    imports: Imports
+    rows: StreamRows
+    imports: ImportRows
     volume: Volume
-    hints: Hints
+    hints: GivesHints
 
 
 @dataclass(slots=True)
@@ -236,9 +238,9 @@ class SegmentImport:
         if run is None or run.ended_ns is None:
             return
         self._step("before end run")
-        catalogue = self._archive.catalogue
-        catalogue.update_run(run.run, run.frames_received, run.frames_recorded)
-        catalogue.end_run(run.run, run.ended_ns, "imported")
+        rows = self._archive.rows
+        rows.update_run(run.run, run.frames_received, run.frames_recorded)
+        rows.end_run(run.run, run.ended_ns, "imported")
         self._step("after end run")
 
     def _abandon(self) -> None:

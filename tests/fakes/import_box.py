@@ -77,7 +77,7 @@ class ImportBox:
             target_ns=lambda: self.segment_s * NS_PER_S,
             step=lambda name: self.step_hook(name),  # noqa: PLW0108 - it may be replaced later
         )
-        plan = ImportPlan(str(self.folder), self.zone, wants_audio=True)
+        plan = ImportPlan(self.folder, self.zone, wants_audio=True)
         self.importer = FolderImporter(plan, archive, ledger, tools, self.log)
         self.importer.begin()
 
