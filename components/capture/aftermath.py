@@ -36,13 +36,13 @@ def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str
     ledger.changed(StreamStatus(state, CAUSE, left.crashes))
 
 
-def settle_import(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str], ImportLedger], log: Log) -> None:
+def settle_import(left: Left, catalogue: CaptureWriter, ledger: ImportLedger, log: Log) -> None:
     """The same for a camera whose footage comes as files: a file may bring that time yet, so its gap goes on."""
     for repair in repair_imports(catalogue, left.camera):
-        log.warning("repaired", camera=left.camera, what=repair.what, path=repair.where, detail=repair.detail)
+        log.warning("repaired", what=repair.what, path=repair.where, detail=repair.detail)
     _end_runs(left.camera, catalogue)
     state: State = "offline" if left.crashes >= OFFLINE_FAILURES else "connecting"
-    make_ledger(left.camera).begin(StreamStatus(state, CAUSE, left.crashes))
+    ledger.begin(StreamStatus(state, CAUSE, left.crashes))
 
 
 def _end_runs(camera: str, catalogue: CaptureWriter) -> None:

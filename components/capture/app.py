@@ -130,12 +130,10 @@ def assemble(
     def make_ledger(camera: str) -> StreamLedger:
         return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
 
-    def make_import_ledger(camera: str) -> ImportLedger:
-        return ImportLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
-
     def settle(left: Left) -> None:
         if left.plan.folder is not None and left.plan.is_on:
-            settle_import(left, catalogue, make_import_ledger, log)
+            bound = log.bind(camera=left.camera)
+            settle_import(left, catalogue, ImportLedger(left.camera, STREAM, catalogue, hints, clock, bound), bound)
         else:
             settle_left(left, catalogue, make_ledger, log)
 

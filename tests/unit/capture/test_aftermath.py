@@ -47,10 +47,8 @@ class Aftermath:
     def settle_import(self, crashes: int = 1) -> None:
         hints = Hints(FakeBus(CAPTURE), self.clock, self.log)
 
-        def make_ledger(camera: str) -> ImportLedger:
-            return ImportLedger(camera, "main", self.rows, hints, self.clock, self.log)
-
-        settle_import(Left("cam-1", FOLDER, None, WHY, crashes), self.rows, make_ledger, self.log)
+        ledger = ImportLedger("cam-1", "main", self.rows, hints, self.clock, self.log)
+        settle_import(Left("cam-1", FOLDER, None, WHY, crashes), self.rows, ledger, self.log)
 
     def state(self) -> tuple[str, str, int]:
         (row,) = self.rows.streams()
