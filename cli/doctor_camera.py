@@ -13,9 +13,10 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import av
 from av.error import FFmpegError, HTTPUnauthorizedError
 
+from cli.doctor_folder import examine_folder
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.secrets import read_secret
-from components.shared.wire.site_config import SourceSection
+from components.shared.wire.site_config import FOLDER_SCHEME, SourceSection
 
 CONNECT_S_MAX = 5.0
 KEYFRAME_S_MAX = 15.0
@@ -26,6 +27,8 @@ RTSP_PORT = 554
 
 def examine_camera(data: Path, camera: str, source: SourceSection) -> str:
     """What the camera sends, in a few words; Transient or Rejected with advice when it cannot be recorded."""
+    if source.url.startswith(FOLDER_SCHEME):
+        return examine_folder(source.url)
     parts = urlsplit(source.url)
     host, port = parts.hostname or "", parts.port or RTSP_PORT
     _connect(host, port)

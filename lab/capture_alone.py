@@ -16,7 +16,7 @@ from components.capture.app import assemble, hire_processes
 from components.capture.zygote_link import ZYGOTE_COMMAND
 from components.shared.catalogue.capture import CaptureWriter
 from components.shared.catalogue.reconcile import delete_garbage
-from components.shared.runtime.bus import CloudInbox, Inbox
+from components.shared.runtime.bus import CloudInbox, Inbox, UpdateInbox
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.component import Context, Task, run_component
 from components.shared.runtime.log import Log
@@ -41,6 +41,12 @@ class SilentBus:
 
     def subscribe_cloud(self, topic_filter: str, inbox: CloudInbox) -> None:
         """Hear nothing."""
+
+    def subscribe_updates(self, inbox: UpdateInbox) -> None:
+        """Hear nothing."""
+
+    def put_off_update(self, deployment: str, duration_ns: int, reason: str) -> None:
+        """Nobody asks."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -20,7 +20,7 @@ import psutil
 
 from components.capture.app import put_together
 from components.capture.core.room import Room
-from components.shared.runtime.bus import CloudInbox, Inbox
+from components.shared.runtime.bus import CloudInbox, Inbox, UpdateInbox
 from components.shared.runtime.component import Context, Task
 from components.shared.runtime.config import ConfigWatcher, write_document
 from components.shared.runtime.files import make_folders
@@ -60,6 +60,12 @@ class _NoBus:
 
     def subscribe_cloud(self, topic_filter: str, inbox: CloudInbox) -> None:
         """Nothing comes."""
+
+    def subscribe_updates(self, inbox: UpdateInbox) -> None:
+        """Nothing comes."""
+
+    def put_off_update(self, deployment: str, duration_ns: int, reason: str) -> None:
+        """Nobody asks."""
 
     def close(self) -> None:
         """Nothing to do."""

@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 from components.capture.core.reconnect import OFFLINE_FAILURES, State, StreamStatus
 from components.capture.crews import Left
+from components.capture.import_ledger import ImportLedger
 from components.capture.stream_ledger import StreamLedger
 from components.shared.catalogue.capture import CaptureWriter, GapCause
+from components.shared.catalogue.imports import repair_imports
 from components.shared.catalogue.reconcile import settle_stream
 from components.shared.runtime.log import Log
 
@@ -23,9 +25,7 @@ def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str
     ledger = make_ledger(left.camera)
     for repair in settle_stream(catalogue, left.camera, ledger.stream):
         log.warning("segment_settled", camera=left.camera, what=repair.what, path=repair.where, detail=repair.detail)
-    for run in catalogue.unended_runs():
-        if (run.camera, run.stream) == (left.camera, ledger.stream):
-            catalogue.end_cut_off_run(run.run)
+    _end_runs(left.camera, catalogue)
     if not left.plan.is_on:
         ledger.begin(left.start, "policy")
         ledger.changed(StreamStatus("off"))
@@ -34,3 +34,18 @@ def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str
     # Its own attempts would make it offline after as many failures; these count alike.
     state: State = "offline" if left.crashes >= OFFLINE_FAILURES else "connecting"
     ledger.changed(StreamStatus(state, CAUSE, left.crashes))
+
+
+def settle_import(left: Left, catalogue: CaptureWriter, ledger: ImportLedger, log: Log) -> None:
+    """The same for a camera whose footage comes as files: a file may bring that time yet, so its gap goes on."""
+    for repair in repair_imports(catalogue, left.camera):
+        log.warning("repaired", what=repair.what, path=repair.where, detail=repair.detail)
+    _end_runs(left.camera, catalogue)
+    state: State = "offline" if left.crashes >= OFFLINE_FAILURES else "connecting"
+    ledger.begin(StreamStatus(state, CAUSE, left.crashes))
+
+
+def _end_runs(camera: str, catalogue: CaptureWriter) -> None:
+    for run in catalogue.unended_runs():
+        if run.camera == camera:
+            catalogue.end_cut_off_run(run.run)

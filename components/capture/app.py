@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.capture.aftermath import settle_left
+from components.capture.aftermath import settle_import, settle_left
 from components.capture.camera_plan import WorkerStart
 from components.capture.cameras import Cameras
 from components.capture.clock_sync import read_synchronised
@@ -20,17 +20,20 @@ from components.capture.core.room import Room
 from components.capture.crew import HireCrew
 from components.capture.crew_messages import Setup
 from components.capture.crew_process import HUNG_NS, CrewProcess
-from components.capture.crews import Crews
+from components.capture.crews import Crews, Left
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
+from components.capture.import_ledger import ImportLedger
 from components.capture.janitor import Janitor, JanitorTools
 from components.capture.packet_source import OpenSource
 from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import answering
 from components.capture.stream_ledger import StreamLedger
+from components.capture.update_guard import UpdateGuard
 from components.capture.workshop import RecorderLimits
 from components.capture.zygote_link import ZYGOTE_COMMAND, Zygote
 from components.shared.catalogue.capture import CaptureWriter, Volume
+from components.shared.catalogue.imports import Imports, repair_imports
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
 from components.shared.catalogue.strays import Stray
 from components.shared.catalogue.verify import Verified, verify
@@ -127,11 +130,19 @@ def assemble(
     def make_ledger(camera: str) -> StreamLedger:
         return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
 
-    crews = Crews(hired.hire, lambda left: settle_left(left, catalogue, make_ledger, log), context.status, clock, log)
+    def settle(left: Left) -> None:
+        if left.plan.folder is not None and left.plan.is_on:
+            bound = log.bind(camera=left.camera)
+            settle_import(left, catalogue, ImportLedger(left.camera, STREAM, catalogue, hints, clock, bound), bound)
+        else:
+            settle_left(left, catalogue, make_ledger, log)
+
+    crews = Crews(hired.hire, settle, context.status, clock, log)
     applied = AppliedReporter(context.bus, context.name, clock)
     known = frozenset(row.camera for row in catalogue.streams())
     cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
 
+    guard = UpdateGuard(context.bus, catalogue.open_segments, lambda: cameras.segment_ns, clock, log)
     all_closed = threading.Event()
 
     def record() -> None:
@@ -153,6 +164,7 @@ def assemble(
         Task("roll-ups", lambda: _count(context, catalogue)),
         Task("verify", lambda: _hash_unverified(context, catalogue)),
         Task("janitor", lambda: janitor.run(stop)),
+        Task("updates", lambda: guard.run(stop)),
     )
     return Parts(tasks, catalogue)
 
@@ -165,6 +177,7 @@ def _repaired(context: Context) -> tuple[CaptureWriter, Volume]:
     catalogue.register_volume(volume)
     _tell_volumes(context.log, identify_volumes(catalogue))
     _tell(context.log, repair_rows(catalogue))
+    _tell(context.log, repair_imports(catalogue))  # before strays are looked for: what it removes would be one
     return catalogue, volume
 
 
@@ -188,7 +201,7 @@ def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND, 
     """Crews in processes of their own, forked from a zygote that `command` starts."""
     context = supplies.context
     zygote = Zygote(context.log, command)
-    table = answering(supplies.catalogue, supplies.hints)
+    table = answering(supplies.catalogue, Imports(supplies.catalogue), supplies.hints)
 
     def hire(name: str) -> CrewProcess:
         setup = Setup(name, context.data, supplies.volume, context.log.level, supplies.watch.ahead_ns)

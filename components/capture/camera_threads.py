@@ -9,12 +9,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from components.capture.camera_plan import CameraPlan, WorkerStart
 from components.capture.camera_worker import CameraWorker
+from components.capture.core.reconnect import StreamStatus
 from components.capture.crew import CameraReport, CrewEnd
 from components.capture.footage import Footage
 from components.capture.hints import GivesHints
+from components.capture.import_folder import FolderImporter, ImportPlan, ImportTools
+from components.capture.import_ledger import ImportLedger
+from components.capture.import_rows import ImportRows
+from components.capture.import_segments import Archive
 from components.capture.stream_ledger import StreamLedger
 from components.capture.stream_rows import StreamRows
 from components.capture.workshop import Workshop
@@ -23,7 +31,27 @@ from components.shared.errors import Fatal
 from components.shared.runtime.log import Log
 from components.shared.wire.object_keys import StreamName
 
-MakeWorker = Callable[[str, CameraPlan, WorkerStart | None], CameraWorker]
+
+class Worker(Protocol):
+    """Keeps the record of one camera, in a thread of its own."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the stream's record has been begun."""
+
+    @property
+    def status(self) -> StreamStatus:
+        """What the stream is now."""
+
+    @property
+    def waiting(self) -> int:
+        """Packets, or files, that wait."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Do it until `stop` is set."""
+
+
+MakeWorker = Callable[[str, CameraPlan, WorkerStart | None], Worker]
 
 
 STREAM: StreamName = "main"
@@ -31,16 +59,32 @@ STREAM: StreamName = "main"
 
 @dataclass(frozen=True, slots=True)
 class _Running:
-    worker: CameraWorker
+    worker: Worker
     thread: threading.Thread
     stop: threading.Event
 
 
-def workers_of(workshop: Workshop, rows: StreamRows, volume: Volume, hints: GivesHints, log: Log) -> MakeWorker:
+def workers_of(
+    workshop: Workshop, rows: StreamRows, imports: ImportRows, volume: Volume, hints: GivesHints, log: Log
+) -> MakeWorker:
     """What makes the workers of a crew: each with the footage and the record of its camera."""
+    tools = ImportTools(
+        clock=workshop.clock,
+        board=workshop.board,
+        is_whole=workshop.is_whole,
+        has_room=lambda: workshop.disk.has_room,
+        target_ns=lambda: workshop.segment.target_ns,
+    )
 
-    def make_worker(camera: str, plan: CameraPlan, start: WorkerStart | None) -> CameraWorker:
+    def make_importer(camera: str, plan: ImportPlan) -> Worker:
         bound = log.bind(camera=camera)
+        ledger = ImportLedger(camera, STREAM, rows, hints, workshop.clock, bound)
+        return FolderImporter(plan, Archive(camera, STREAM, rows, imports, volume, hints), ledger, tools, bound)
+
+    def make_worker(camera: str, plan: CameraPlan, start: WorkerStart | None) -> Worker:
+        bound = log.bind(camera=camera)
+        if plan.folder is not None and plan.is_on:
+            return make_importer(camera, ImportPlan(Path(plan.folder), ZoneInfo(plan.time_zone), plan.wants_audio))
         footage = Footage(camera, STREAM, rows, volume, workshop.disk, hints, bound)
         ledger = StreamLedger(camera, STREAM, rows, hints, workshop.clock, bound)
         return CameraWorker(camera, plan, workshop, footage, ledger, bound, start)

@@ -22,7 +22,7 @@ from components.shared.runtime.component import Context
 from components.shared.runtime.config import Snapshot
 from components.shared.runtime.secrets import secret_path
 from components.shared.wire.recording_config import RecordingSection
-from components.shared.wire.site_config import CameraDocument
+from components.shared.wire.site_config import FOLDER_SCHEME, CameraDocument, SiteDocument
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
 TEND_NS = 200 * NS_PER_MS
@@ -109,6 +109,11 @@ class Cameras:
         self._board.backlog(sum(report.waiting for report in self._crews.reports.values()))
         self._report()
 
+    @property
+    def segment_ns(self) -> int:
+        """How long segments should be."""
+        return self._segment_ns
+
     def statuses(self) -> dict[str, StreamStatus]:
         """What each camera's stream is now."""
         return {camera: report.status for camera, report in self._crews.reports.items()}
@@ -133,7 +138,7 @@ class Cameras:
         self._segment_ns = site.recording.segment_s * NS_PER_S
         # A camera whose document is not good (yet) is still one of the site's: its record goes on.
         self._named = frozenset(site.cameras)
-        self._plans = {camera: _plan(loaded.document) for camera, loaded in snapshot.cameras.items()}
+        self._plans = {camera: _plan(loaded.document, site) for camera, loaded in snapshot.cameras.items()}
         self._log.info("config_followed", cameras=len(self._plans), segment_s=site.recording.segment_s)
 
     def _begin(self, camera: str, plan: CameraPlan) -> None:
@@ -177,11 +182,13 @@ class Cameras:
         return found.st_mtime_ns, found.st_ino
 
 
-def _plan(document: CameraDocument) -> CameraPlan:
+def _plan(document: CameraDocument, site: SiteDocument) -> CameraPlan:
+    comes_as_files = document.source.url.startswith(FOLDER_SCHEME)
     return CameraPlan(
         url=document.source.url,
         secret=document.source.secret,
         transport=document.source.transport,
         wants_audio=document.audio,
         is_on=document.mode != "off",
+        time_zone=(document.source.time_zone or site.time_zone) if comes_as_files else "",
     )

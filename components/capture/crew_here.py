@@ -9,11 +9,13 @@ from components.capture.picture_check import is_whole
 from components.capture.pump import Pump
 from components.capture.scribe import Scribe
 from components.capture.workshop import RecorderLimits, Workshop
+from components.shared.catalogue.imports import Imports
 
 
 def hire_here(supplies: Supplies, open_source: OpenSource, limits: RecorderLimits) -> Hiring:
     """Crews that are threads of this process, and use what the keeper has without asking for it."""
     context = supplies.context
+    imports = Imports(supplies.catalogue)
 
     def hire(name: str) -> CameraThreads:
         scribe = Scribe(context.clock)
@@ -22,7 +24,7 @@ def hire_here(supplies: Supplies, open_source: OpenSource, limits: RecorderLimit
             *(context.data, open_source, is_whole, supplies.disk, context.status, supplies.watch, pump, scribe),
             limits=limits,
         )
-        make_worker = workers_of(workshop, supplies.catalogue, supplies.volume, supplies.hints, context.log)
+        make_worker = workers_of(workshop, supplies.catalogue, imports, supplies.volume, supplies.hints, context.log)
         return CameraThreads(name, make_worker, workshop, context.log)
 
     return Hiring(hire, lambda: None)

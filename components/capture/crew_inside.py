@@ -36,7 +36,7 @@ from components.capture.group_sync import GroupSync
 from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
 from components.capture.recorded_file import DISK, DiskDoor
-from components.capture.remote_rows import RemoteHints, RemoteRows
+from components.capture.remote_rows import RemoteHints, RemoteImports, RemoteRows
 from components.capture.scribe import Scribe
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.errors import NvrError, Transient
@@ -145,7 +145,8 @@ class _Crew:
             *(setup.data, sources.open_source, sources.is_whole, disk, self._board, clock, pump, scribe),
             limits=sources.limits,
         )
-        make_worker = workers_of(workshop, RemoteRows(caller), setup.volume, RemoteHints(caller), log)
+        rows, imports, hints = RemoteRows(caller), RemoteImports(caller), RemoteHints(caller)
+        make_worker = workers_of(workshop, rows, imports, setup.volume, hints, log)
         self._threads = CameraThreads(setup.name, make_worker, workshop, log)
         self._unsaid: tuple[bool, tuple[str, ...]] = (False, ())
 

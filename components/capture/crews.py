@@ -208,7 +208,9 @@ class Crews:
         def standing(other: str) -> Standing:
             return self._suspicion.standing(other, now_ns)
 
-        sizes = {name: cameras for name, cameras in self.sizes.items() if cameras}
+        # Foreign files are read by processes that record nothing: what one of them does to libav costs no footage.
+        kin = {other for other, one in self._held.items() if (one.plan.folder is None) == (held.plan.folder is None)}
+        sizes = {name: cameras for name, cameras in self.sizes.items() if cameras and cameras <= kin}
         name = choose_crew(camera, sizes, standing, self._size_max)
         crew = self._crews[name] if name is not None else self._new_crew(now_ns)
         if crew is not None:

@@ -11,12 +11,15 @@ from typing import cast
 
 from components.capture.calls import Caller, Table
 from components.capture.hints import GivesHints
+from components.capture.import_rows import ImportRows
 from components.capture.stream_rows import StreamRows
 from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow, Volume
+from components.shared.catalogue.imports import FileKey, ImportRow
+from components.shared.catalogue.reconcile import Repair
 from components.shared.wire.messages import Body
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.segment_metadata import SegmentFacts
-from components.shared.wire.units import WallNs
+from components.shared.wire.units import Span, WallNs
 
 ROWS_CALLS = (
     *("volumes", "streams", "set_stream", "remove_stream", "begin_run", "update_run", "end_run", "run"),
@@ -35,10 +38,20 @@ ROWS_CALLS = (
 )
 """The methods of StreamRows."""
 
+IMPORT_CALLS = (
+    *("by_name", "was_other", "by_content", "taken", "put", "intend", "forget_intent", "record", "extend_record"),
+    *("is_garbage", "repair"),
+)
+"""The methods of ImportRows; they are called `import_...`."""
 
-def answering(rows: StreamRows, hints: GivesHints) -> Table:
-    """What a crew may call: rows and hints."""
-    return {**{name: getattr(rows, name) for name in ROWS_CALLS}, "give": hints.give}
+
+def answering(rows: StreamRows, imports: ImportRows, hints: GivesHints) -> Table:
+    """What a crew may call: rows, those of imports, and hints."""
+    return {
+        **{name: getattr(rows, name) for name in ROWS_CALLS},
+        **{f"import_{name}": getattr(imports, name) for name in IMPORT_CALLS},
+        "give": hints.give,
+    }
 
 
 class RemoteHints:
@@ -143,3 +156,45 @@ class RemoteRows:
 
     def skip_to(self, camera: str, stream: StreamName, until_ns: WallNs) -> None:
         self._call("skip_to", camera, stream, until_ns)
+
+
+class RemoteImports:
+    """ImportRows of another process; any thread may call."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._call = caller.call
+
+    def by_name(self, key: FileKey) -> ImportRow | None:
+        return cast(ImportRow | None, self._call("import_by_name", key))
+
+    def was_other(self, key: FileKey) -> bool:
+        return cast(bool, self._call("import_was_other", key))
+
+    def by_content(self, camera: str, sha256: str) -> ImportRow | None:
+        return cast(ImportRow | None, self._call("import_by_content", camera, sha256))
+
+    def taken(self, camera: str, stream: StreamName, window: Span) -> list[Span]:
+        return cast(list[Span], self._call("import_taken", camera, stream, window))
+
+    def put(self, row: ImportRow) -> None:
+        self._call("import_put", row)
+
+    def intend(self, key: FileKey, row: SegmentRow) -> None:
+        self._call("import_intend", key, row)
+
+    def forget_intent(self, key: FileKey) -> None:
+        self._call("import_forget_intent", key)
+
+    def record(
+        self, key: FileKey, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]
+    ) -> int:
+        return cast(int, self._call("import_record", key, row, run, facts, part_sha256s))
+
+    def extend_record(self, camera: str, stream: StreamName, start_ns: WallNs) -> None:
+        self._call("import_extend_record", camera, stream, start_ns)
+
+    def is_garbage(self, segment: str) -> bool:
+        return cast(bool, self._call("import_is_garbage", segment))
+
+    def repair(self, camera: str) -> list[Repair]:
+        return cast(list[Repair], self._call("import_repair", camera))

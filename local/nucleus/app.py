@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import time
+import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
@@ -14,6 +15,7 @@ from typing import IO
 
 from local.nucleus.cloud_operations import CloudOperations, CloudStreams
 from local.nucleus.component import Component, Surroundings
+from local.nucleus.component_updates import ComponentUpdates
 from local.nucleus.configuration_operations import ConfigurationOperations
 from local.nucleus.configuration_store import ConfigurationStore
 from local.nucleus.credentials import CredentialsEndpoint, Provider
@@ -72,6 +74,7 @@ class Core:
         surroundings = Surroundings(profile, self._guard, options.log_folder, self._component_changed)
         installed = InstalledList(root / "installed.json")
         self._lifecycle = Lifecycle(surroundings, installed, root / "packages")
+        self._updates = ComponentUpdates(self._delivery)
         self._socket = reachable(root, profile.socket_name)
         self._cloud = CloudStreams(self._delivery)
         self._link = MqttLink(profile.mqtt, options.mqtt_back_off, self._cloud.receive)
@@ -81,7 +84,7 @@ class Core:
             **TopicOperations(self._pubsub, self._store.access_control, profile).table(),
             **CloudOperations(self._link, self._cloud, self._store.access_control, profile).table(),
             **ConfigurationOperations(self._store, profile).table(),
-            **LifecycleOperations(self._lifecycle, self._store.access_control, profile).table(),
+            **LifecycleOperations(self._lifecycle, self._updates, self._store.access_control, profile).table(),
         }
         self._server = IpcServer(profile, self._tokens, operations)
         fixed: JsonObject = {"profile": profile.name, "pid": os.getpid(), "socket": str(self._socket)}
@@ -130,12 +133,15 @@ class Core:
 
     async def _deploy(self, *, is_first: bool) -> None:
         """Carry out the deployment file; the first one must be right, a later one may be refused."""
+        deployment_id = str(uuid.uuid4())
         try:
             deployment = read_deployment(self._options.deployment)
             recipes = load_recipes(self._options.build, deployment, self._options.profile)
             for name, recipe in recipes.items():
                 self._store.check(name, recipe.defaults)
                 self._store.check(name, deployment.components[name].update.merge)
+            if deployment.update_policy.asks:
+                await self._updates.ask(deployment_id, deployment.update_policy.timeout_s)
             now_ms = int(time.time() * 1000)
             for name, recipe in recipes.items():
                 (self._options.root / "work" / name).mkdir(exist_ok=True)
@@ -158,6 +164,8 @@ class Core:
             for gone in set(self._tokens.values()) - set(plans):
                 self._store.forget(gone)
             self._status.deployed(None)
+        if deployment.update_policy.asks:
+            await self._updates.tell_done(deployment_id)
 
     async def _connect(self, deployment: Deployment) -> None:
         provider = None

@@ -21,7 +21,9 @@ _KEYS = {
     "credentialsUrl",
     "roleAlias",
     "components",
+    "componentUpdatePolicy",
 }
+_ACTIONS = ("NOTIFY_COMPONENTS", "SKIP_NOTIFY_COMPONENTS")
 
 
 class DeploymentError(ValueError):
@@ -53,6 +55,14 @@ class Broker:
 
 
 @dataclass(frozen=True)
+class UpdatePolicy:
+    """Whether components are asked before they are updated, and how long each has to answer."""
+
+    asks: bool = True
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True)
 class Deployment:
     """The whole document."""
 
@@ -64,6 +74,7 @@ class Deployment:
     broker: Broker | None = None
     credentials_url: str | None = None
     role_alias: str = ""
+    update_policy: UpdatePolicy = UpdatePolicy()
 
 
 def read_deployment(path: Path) -> Deployment:
@@ -89,6 +100,7 @@ def parse_deployment(document: Json) -> Deployment:
         broker=reader.broker(),
         credentials_url=reader.optional_text("credentialsUrl"),
         role_alias=reader.optional_text("roleAlias") or "",
+        update_policy=reader.update_policy(),
     )
     if reader.faults:
         raise DeploymentError("; ".join(reader.faults))
@@ -140,6 +152,19 @@ class _Reader:
                 return Broker(host, port)
         self.faults.append("deployment: mqtt is null or a map of host and port")
         return None
+
+    def update_policy(self) -> UpdatePolicy:
+        value = self._document.get("componentUpdatePolicy", {})
+        if not isinstance(value, dict) or not set(value) <= {"action", "timeoutInSeconds"}:
+            self.faults.append("deployment: componentUpdatePolicy is a map of action and timeoutInSeconds")
+            return UpdatePolicy()
+        action, timeout_s = value.get("action", _ACTIONS[0]), value.get("timeoutInSeconds", 60)
+        if action not in _ACTIONS:
+            self.faults.append(f"deployment: componentUpdatePolicy.action is one of {', '.join(_ACTIONS)}")
+        if isinstance(timeout_s, bool) or not isinstance(timeout_s, int) or timeout_s < 1:
+            self.faults.append("deployment: componentUpdatePolicy.timeoutInSeconds is a number of seconds, 1 or more")
+            return UpdatePolicy()
+        return UpdatePolicy(action == _ACTIONS[0], float(timeout_s))
 
     def components(self) -> dict[str, WantedComponent]:
         value = self._document.get("components")

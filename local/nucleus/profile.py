@@ -101,6 +101,7 @@ class Profile:
     hard_dependency_states: frozenset[str]  # a HARD dependency in one of these keeps its dependents running
     unbound_state: str  # of a component that was stopped because of its HARD dependency
     reported_error_restarts: bool  # UpdateState(ERRORED)
+    asks_before_updates: bool  # components may put deployments off; else the operations for that do not exist
     credentials_uri_for_all: bool
 
 
@@ -159,6 +160,7 @@ LITE = Profile(
     hard_dependency_states=frozenset({"RUNNING"}),
     unbound_state="FINISHED",
     reported_error_restarts=False,
+    asks_before_updates=False,
     credentials_uri_for_all=False,
 )
 
@@ -220,6 +222,7 @@ CLASSIC = Profile(
     hard_dependency_states=frozenset({"RUNNING", "FINISHED"}),
     unbound_state="INSTALLED",
     reported_error_restarts=True,
+    asks_before_updates=True,
     credentials_uri_for_all=True,
 )
 

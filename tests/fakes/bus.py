@@ -17,6 +17,8 @@ from components.shared.runtime.bus import (
     Inbox,
     LocalFan,
     Outgoing,
+    UpdateFan,
+    UpdateInbox,
     check_cloud_filter,
     check_cloud_publication,
     check_subscription,
@@ -49,6 +51,10 @@ class FakeBroker:
         """Every local message that the core took, also the dropped ones."""
         self.to_cloud: list[CloudMessage] = []
         """Every message that the core took for the cloud."""
+        self.put_off: list[tuple[str, int]] = []
+        """Every answer to an announced update: the deployment, and for how long it is put off."""
+        self._asked: set[str] = set()
+        self._updates: list[UpdateFan] = []
         self._lock = threading.Lock()
         self._number = 0
         self._buses = 0
@@ -106,6 +112,34 @@ class FakeBroker:
         with self._lock:
             self._cloud.append((topic_filter, fan))
 
+    def announce(self, deployment: str) -> None:
+        """The core is going to carry out a deployment, and asks who listens."""
+        with self._lock:
+            self._asked.add(deployment)
+        if self.connected:
+            self.announce_anyway(deployment)
+
+    def announce_anyway(self, deployment: str) -> None:
+        """An announcement arrives, and nobody waits for the answer (any more)."""
+        with self._lock:
+            fans = list(self._updates)
+        for fan in fans:
+            fan.receive(deployment)
+
+    def connect_updates(self, fan: UpdateFan) -> None:
+        """A bus wants to hear of updates."""
+        with self._lock:
+            self._updates.append(fan)
+
+    def take_answer(self, deployment: str, duration_ns: int) -> None:
+        """A bus answers an announcement: once, and not later than somebody waits for it."""
+        with self._lock:
+            is_asked = self.connected and deployment in self._asked
+            self._asked.discard(deployment)
+        if not is_asked:
+            raise Transient(f"put off deployment {deployment}: the core answered ServiceError")
+        self.put_off.append((deployment, duration_ns))
+
     def disconnect(self, fans: list[LocalFan | CloudFan]) -> None:
         """A bus is closed."""
         with self._lock:
@@ -129,6 +163,7 @@ class FakeBus:
         self._outgoing = Outgoing(component, clock or FakeClock(), self.broker.nonce())
         self._local: dict[str, LocalFan] = {}
         self._cloud: dict[str, CloudFan] = {}
+        self._updates: UpdateFan | None = None
         self._closed = False
 
     def publish(self, body: Body, trace_id: str = "") -> None:
@@ -158,6 +193,24 @@ class FakeBus:
             self._cloud[topic_filter] = CloudFan()
             self.broker.connect_cloud(topic_filter, self._cloud[topic_filter])
         self._cloud[topic_filter].add(inbox)
+
+    @property
+    def listens_for_updates(self) -> bool:
+        """Whether announcements are wanted."""
+        return self._updates is not None
+
+    def subscribe_updates(self, inbox: UpdateInbox) -> None:
+        """Have announcements of updates put into `inbox`."""
+        if self._updates is None:
+            self._updates = UpdateFan()
+            self.broker.connect_updates(self._updates)
+        self._updates.add(inbox)
+
+    def put_off_update(self, deployment: str, duration_ns: int, reason: str) -> None:
+        """Answer an announcement."""
+        del reason
+        self._check_open(f"put off deployment {deployment}")
+        self.broker.take_answer(deployment, duration_ns)
 
     def close(self) -> None:
         """Say and hear nothing any more."""

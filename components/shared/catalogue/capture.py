@@ -194,11 +194,19 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(f"close segment {segment}") as do:
             return _close(do, segment, facts, part_sha256s, adopted)
 
-    def adopt_segment(self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int:
+    def adopt_segment(
+        self,
+        row: SegmentRow,
+        run: RunRow,
+        facts: SegmentFacts,
+        part_sha256s: Sequence[str],
+        adopted: bool = True,
+        also: Callable[[Do], object] = lambda _do: None,
+    ) -> int:
         """Closes `row`, open or not there yet, for a file that start-up found; footage wins over what gaps say.
 
         Its run is made when it is unknown. Gaps give way to the footage. Overlapping another segment is Fatal: the
-        caller has looked.
+        caller has looked. `also` is done in the same transaction.
         """
         rows.check_open(row)
         rows.check_run(run)
@@ -206,9 +214,10 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(_step(row, "adopt segment")) as do:
             _insert_run(do, run)
             _make_room(do, row.camera, row.stream, Span(facts.start_ns, facts.end_ns))
+            also(do)
             if do("SELECT 1 FROM segment WHERE segment = ?", row.segment):
-                return _close(do, row.segment, facts, part_sha256s, adopted=True)
-            return _insert_closed(do, row, facts, part_sha256s)
+                return _close(do, row.segment, facts, part_sha256s, adopted)
+            return _insert_closed(do, row, facts, part_sha256s, adopted)
 
     def discard_segment(self, segment: str) -> None:
         """Forgets an open segment in whose file nothing was written; Fatal for a closed one."""
@@ -358,7 +367,7 @@ def _insert_open(do: Do, row: SegmentRow) -> None:
     do(f"INSERT INTO segment ({columns}) VALUES ({_marks(8)})", *values)
 
 
-def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int:
+def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool) -> int:
     """A closed row at once: while its stream is recorded, another of its segments is open."""
     _check_known(do, row)
     sequence = _next_sequence(do)
@@ -367,7 +376,7 @@ def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: S
         *(row.segment, row.camera, row.stream, row.run, row.volume, row.path, "closed", row.start_ns),
         *(facts.end_ns, sequence),
         *rows.facts_values(facts, part_sha256s),
-        *(1, 0, 0),
+        *(int(adopted), 0, 0),
     )
     return sequence
 

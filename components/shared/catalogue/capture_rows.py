@@ -41,6 +41,7 @@ GapCause = Literal[
     "starting",
     "unknown",
     "clock",
+    "not_delivered",
 ]
 GAP_CAUSES: frozenset[str] = frozenset(get_args(GapCause))
 STREAM_STATES: frozenset[str] = frozenset(get_args(StreamState))

@@ -282,6 +282,31 @@ _RETENTION = (
 its age, joined over segments that follow each other; `is_lost` tells that nobody had uploaded it.
 """
 
-_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS, *_TIME, *_RETENTION)
+_IMPORTS = (
+    """
+    CREATE TABLE import (
+        camera TEXT NOT NULL CHECK (length(camera) BETWEEN 1 AND 32 AND camera NOT GLOB '*[^a-z0-9-]*'),
+        path TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL CHECK (size_bytes >= 0),
+        mtime_ns INTEGER NOT NULL,
+        sha256 BLOB CHECK (length(sha256) = 32),
+        state TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        start_ns INTEGER,
+        first_segment TEXT,
+        last_segment TEXT,
+        next_volume TEXT,
+        next_path TEXT,
+        PRIMARY KEY (camera, path, size_bytes, mtime_ns),
+        CHECK ((next_volume IS NULL) = (next_path IS NULL))
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX import_content ON import (camera, sha256)",
+    "CREATE INDEX import_under_way ON import (camera) WHERE next_path IS NOT NULL",
+)
+"""Foreign files that were imported or refused, by their name, size and time of change; see `imports`."""
+
+_VERSION_2 = (*_VOLUME_IDENTITIES, *_VERIFICATION, *_COUNTED_RUNS, *ROLL_UPS, *_TIME, *_RETENTION, *_IMPORTS)
 
 CAPTURE = Schema("capture", (_VERSION_1, _VERSION_2))

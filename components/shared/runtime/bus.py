@@ -121,6 +121,17 @@ class CloudInbox(BoundedInbox[CloudMessage]):
     """Messages of one or several cloud topics."""
 
 
+@dataclass(frozen=True, slots=True)
+class UpdateAhead:
+    """The core is going to carry out a deployment, of whatever components, and waits for an answer about it."""
+
+    deployment: str
+
+
+class UpdateInbox(BoundedInbox[UpdateAhead]):
+    """Announcements of updates."""
+
+
 class Bus(Protocol):
     """What a component says and hears."""
 
@@ -135,6 +146,15 @@ class Bus(Protocol):
 
     def subscribe_cloud(self, topic_filter: str, inbox: CloudInbox) -> None:
         """Have matching messages from the cloud put into `inbox`; Rejected when not allowed."""
+
+    def subscribe_updates(self, inbox: UpdateInbox) -> None:
+        """Have announcements of updates put into `inbox`, for as long as it is referred to.
+
+        A core that does not announce any (Nucleus Lite) is no failure: then nothing ever comes.
+        """
+
+    def put_off_update(self, deployment: str, duration_ns: int, reason: str) -> None:
+        """Answer an announcement: ask again after so long, or with 0 go on. Transient when it is too late for that."""
 
     def close(self) -> None:
         """Say and hear nothing any more. May be called twice."""
@@ -264,6 +284,32 @@ class CloudFan:
             inboxes = list(self._inboxes)
         for inbox in inboxes:
             inbox.put(CloudMessage(topic, payload))
+
+
+class UpdateFan:
+    """Hands announcements of updates to a component's inboxes. Never raises, never waits."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inboxes: weakref.WeakSet[UpdateInbox] = weakref.WeakSet()
+
+    def add(self, inbox: UpdateInbox) -> None:
+        """Hand announcements to this inbox too, for as long as somebody refers to it."""
+        with self._lock:
+            self._inboxes.add(inbox)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody listens any more."""
+        with self._lock:
+            return not self._inboxes
+
+    def receive(self, deployment: str) -> None:
+        """Hand on what was announced."""
+        with self._lock:
+            inboxes = list(self._inboxes)
+        for inbox in inboxes:
+            inbox.put(UpdateAhead(deployment))
 
 
 def _decode(topic: Topic, payload: bytes | None) -> Message:

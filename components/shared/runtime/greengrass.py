@@ -35,6 +35,8 @@ from components.shared.runtime.bus import (
     Inbox,
     LocalFan,
     Outgoing,
+    UpdateFan,
+    UpdateInbox,
     check_cloud_filter,
     check_cloud_publication,
     check_subscription,
@@ -44,6 +46,7 @@ from components.shared.runtime.log import Log
 from components.shared.runtime.subscription import (
     CLOUD_QUIET_NS_MAX,
     QUIET_NS_MAX,
+    UPDATES,
     Handlers,
     StreamOperation,
     Subscription,
@@ -51,7 +54,7 @@ from components.shared.runtime.subscription import (
 from components.shared.runtime.supervisor import Backoff, retry
 from components.shared.wire.messages import Body
 from components.shared.wire.topics import Topic
-from components.shared.wire.units import NS_PER_S
+from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
 SOCKET_VARIABLE = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
 TOKEN_VARIABLE = "SVCUID"  # noqa: S105 - the name of the variable, not the token
@@ -246,6 +249,37 @@ class GreengrassBus:
             known.fan.add(inbox)
             self._open_new(known)
 
+    def subscribe_updates(self, inbox: UpdateInbox) -> None:
+        """Have announcements of updates put into `inbox`, for as long as it is referred to."""
+
+        def start(client: Any, handlers: Handlers) -> tuple[Future[object], StreamOperation]:
+            future, operation = client.subscribe_to_component_updates_async(
+                on_stream_event=handlers.on_update,
+                on_stream_error=handlers.on_error,
+                on_stream_closed=handlers.on_closed,
+            )
+            return future, operation
+
+        with self._lock:
+            known = self._subscriptions.get(UPDATES)
+            if known is None:
+                # Renewed seldom: an announcement that is lost costs a cut at another moment, and nothing else.
+                known = Subscription(UPDATES, UpdateFan(), start, CLOUD_QUIET_NS_MAX, overlaps=True, is_optional=True)
+            assert isinstance(known.fan, UpdateFan)
+            known.fan.add(inbox)
+            self._open_new(known)
+
+    def put_off_update(self, deployment: str, duration_ns: int, reason: str) -> None:
+        """Answer an announcement. Transient when it is too late for that."""
+        doing = f"put off deployment {deployment}"
+        link = self._connection(doing)
+        link.call(
+            doing,
+            lambda: link.client.defer_component_update_async(
+                deployment_id=deployment, recheck_after_ms=duration_ns // NS_PER_MS, message=reason
+            ),
+        )
+
     def close(self) -> None:
         """Say and hear nothing any more. May be called twice."""
         self._closing.set()
@@ -260,7 +294,9 @@ class GreengrassBus:
         if link is not None:
             try:
                 subscription.open(link, self._clock.monotonic_ns, self._work.set)
-            except Transient as error:
+            except (Transient, Rejected) as error:
+                if isinstance(error, Rejected) and not subscription.is_optional:
+                    raise
                 self._put_off(subscription, error)
         self._subscriptions[subscription.name] = subscription
 
@@ -345,9 +381,12 @@ class GreengrassBus:
 
     def _put_off(self, subscription: Subscription, error: Transient | Rejected) -> None:
         """Try again later; repeats are counted, not told."""
-        is_refused = isinstance(error, Rejected)
+        # Nucleus Lite answers an operation that it does not have as it answers a failure.
+        is_refused = isinstance(error, Rejected) or subscription.is_optional
         subscription.not_before_ns = self._clock.monotonic_ns() + (REFUSED_NS if is_refused else LOOK_NS)
         subscription.failures += 1
         if subscription.failures == 1:
             tell = self._log.error if is_refused else self._log.warning
+            if subscription.is_optional:
+                tell = self._log.info
             tell("subscription_not_open", topic=subscription.name, error=error)

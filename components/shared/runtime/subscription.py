@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from components.shared.runtime.bus import CloudFan, LocalFan
+from components.shared.runtime.bus import CloudFan, LocalFan, UpdateFan
 from components.shared.wire.units import NS_PER_S
 
 QUIET_NS_MAX = 60 * NS_PER_S
@@ -18,6 +18,10 @@ QUIET_NS_MAX = 60 * NS_PER_S
 
 CLOUD_QUIET_NS_MAX = 600 * NS_PER_S
 """The same for the cloud, where every renewal is a packet over the line and each message is also swept for."""
+
+
+UPDATES = "component updates"
+"""The name of the stream of announcements, which has no topic."""
 
 
 class StreamOperation(Protocol):
@@ -45,12 +49,15 @@ class Subscription:
     def __init__(
         self,
         name: str,
-        fan: LocalFan | CloudFan,
+        fan: LocalFan | CloudFan | UpdateFan,
         start: Start,
         quiet_ns_max: int,
         overlaps: bool,
+        is_optional: bool = False,
     ) -> None:
+        """`is_optional`: a core may not have it at all, and that is nobody's fault."""
         self.name = name
+        self.is_optional = is_optional
         self.fan = fan
         self._start = start
         self._quiet_ns_max = quiet_ns_max
@@ -126,6 +133,14 @@ class Handlers:
         assert isinstance(fan, CloudFan)
         if event.message is not None:
             fan.receive(event.message.topic_name, event.message.payload or b"")
+
+    def on_update(self, event: Any) -> None:
+        """A core announces an update; that it is done is nothing that anybody waits for."""
+        self._subscription.heard_ns = self._now_ns()
+        fan = self._subscription.fan
+        assert isinstance(fan, UpdateFan)
+        if event.pre_update_event is not None and event.pre_update_event.deployment_id:
+            fan.receive(event.pre_update_event.deployment_id)
 
     def on_error(self, _error: Exception) -> bool:
         """Something that the client could not read; the stream goes on, and if it does not, it is told as closed."""

@@ -70,3 +70,11 @@ def lite(make_greengrass: GreengrassMaker) -> Iterator[GreengrassCore]:
     made = make_greengrass("lite")
     yield made
     made.close()
+
+
+@pytest.fixture
+def classic(make_greengrass: GreengrassMaker) -> Iterator[GreengrassCore]:
+    """The classic nucleus and its habits."""
+    made = make_greengrass("classic")
+    yield made
+    made.close()

@@ -35,6 +35,8 @@ READY_S_MAX = 30.0
 class Core(Protocol):
     """A core under test, for one test."""
 
+    asks_before_updates: bool
+    """Whether components may put a deployment off; Nucleus Lite does not know that."""
     tells_offline: bool
     """Whether a message for the cloud is refused while offline; the classic nucleus spools it."""
 
@@ -56,6 +58,9 @@ class Core(Protocol):
     def to_cloud(self) -> list[CloudMessage]:
         """What has arrived in the cloud."""
 
+    def redeploy(self) -> None:
+        """The core carries out a deployment."""
+
     def close(self) -> None:
         """Close the buses."""
 
@@ -63,6 +68,7 @@ class Core(Protocol):
 class FakeCore:
     """The fake broker as a core."""
 
+    asks_before_updates = True
     tells_offline = True
 
     def __init__(self) -> None:
@@ -91,6 +97,10 @@ class FakeCore:
     def to_cloud(self) -> list[CloudMessage]:
         """What has arrived."""
         return list(self.broker.to_cloud)
+
+    def redeploy(self) -> None:
+        """It asks."""
+        self.broker.announce("deployment-1")
 
     def close(self) -> None:
         """Nothing is left open."""
@@ -137,6 +147,10 @@ class Nucleus:
     def _note(self, told: RuleMessage) -> None:
         self.arrived.append(CloudMessage(told.message.topic, told.message.payload))
 
+    def redeploy(self) -> None:
+        """Carry out the deployment again."""
+        self._process.send_signal(signal.SIGHUP)
+
     def stop(self) -> None:
         """Stop the core and its components."""
         self._process.send_signal(signal.SIGTERM)
@@ -162,6 +176,7 @@ class GreengrassCore:
 
     def __init__(self, socket: str, tokens: dict[str, str], nucleus: Nucleus | None) -> None:
         self.tells_offline = nucleus is None or nucleus.profile == "lite"
+        self.asks_before_updates = nucleus is not None and nucleus.profile == "classic"
         self.tap = WireTap(socket)
         self.tokens = tokens
         self._nucleus = nucleus
@@ -212,6 +227,11 @@ class GreengrassCore:
     def to_cloud(self) -> list[CloudMessage]:
         """What has arrived."""
         return self._with_cloud().arrived
+
+    def redeploy(self) -> None:
+        """Carry out the same deployment again; a core that is not ours is left alone."""
+        if self._nucleus is not None:
+            self._nucleus.redeploy()
 
     def close(self) -> None:
         """Close the buses and the connections."""

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from components.shared.errors import Rejected, Transient
-from components.shared.runtime.bus import Bus, CloudInbox, CloudMessage, Inbox
+from components.shared.runtime.bus import Bus, CloudInbox, CloudMessage, Inbox, UpdateInbox
 from components.shared.runtime.clock import SystemClock
 from components.shared.wire.codec import MESSAGE_BYTES_MAX, Message, encode
 from components.shared.wire.messages import Body, ConfigChanged, SegmentClosed, StatusReported
@@ -333,3 +333,19 @@ def test_the_fake_can_lose_messages() -> None:
     assert _numbers(inbox.drain()) == [1, 2, 4, 5, 7, 8]
     assert broker.dropped == 3
     assert len(broker.bodies(SegmentClosed)) == 9
+
+
+def test_an_announced_update_is_answered_once(core: Core) -> None:
+    """It is told to who listens; the first answer counts, a second one comes too late. Other cores announce nothing."""
+    log, inbox = RecordingLog(), UpdateInbox(4)
+    bus = core.bus("Capture", log)
+    bus.subscribe_updates(inbox)
+    core.redeploy()
+    ahead = inbox.take(SystemClock(), threading.Event(), (20 if core.asks_before_updates else 1) * NS_PER_S)
+    assert (ahead is not None) is core.asks_before_updates
+    if ahead is not None:
+        bus.put_off_update(ahead.deployment, 0, "nothing is in the way")
+    with pytest.raises(Transient):
+        bus.put_off_update("another" if ahead is None else ahead.deployment, NS_PER_S, "too late")
+    assert not [record for record in log.records if record.level in ("WARNING", "ERROR")], log.text()
+    bus.publish(_closed(1))  # all else goes on

@@ -12,7 +12,7 @@ import pytest
 from awsiot.greengrasscoreipc.model import JsonMessage, PublishMessage
 
 from components.shared.errors import Fatal, Rejected, Transient
-from components.shared.runtime.bus import Bus, CloudInbox, CloudMessage, Inbox
+from components.shared.runtime.bus import Bus, CloudInbox, CloudMessage, Inbox, UpdateInbox
 from components.shared.runtime.clock import SystemClock
 from components.shared.runtime.greengrass import CALL_S_MAX, LOOK_NS, SOCKET_VARIABLE, TOKEN_VARIABLE, GreengrassBus
 from components.shared.runtime.subscription import QUIET_NS_MAX
@@ -265,3 +265,18 @@ def test_the_environment_of_the_process_is_the_default() -> None:
     assert SOCKET_VARIABLE not in os.environ
     with pytest.raises(Fatal, match="started by a Greengrass core"):
         GreengrassBus("Capture", RecordingLog(), SystemClock())
+
+
+def test_an_update_that_is_put_off_is_announced_again(classic: GreengrassCore) -> None:
+    """Not before the time that was asked for."""
+    inbox = UpdateInbox(4)
+    bus = classic.bus("Capture")
+    bus.subscribe_updates(inbox)
+    classic.redeploy()
+    first = inbox.take(SystemClock(), threading.Event(), 20 * NS_PER_S)
+    assert first is not None
+    began_s = time.monotonic()
+    bus.put_off_update(first.deployment, NS_PER_S, "a cut is near")
+    assert inbox.take(SystemClock(), threading.Event(), 20 * NS_PER_S) == first
+    assert time.monotonic() - began_s >= 1.0
+    bus.put_off_update(first.deployment, 0, "")

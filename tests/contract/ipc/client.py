@@ -105,6 +105,16 @@ class Client:
         )
         return events
 
+    def subscribe_to_updates(self) -> Events:
+        """Subscribe to announcements of updates."""
+        events = Events()
+        _, events.operation = self.ipc.subscribe_to_component_updates(**_callbacks(events))
+        return events
+
+    def defer(self, deployment: str, recheck_ms: int | None) -> None:
+        """Answer an announcement."""
+        self.ipc.defer_component_update(deployment_id=deployment, recheck_after_ms=recheck_ms)
+
 
 def _callbacks(events: Events) -> dict[str, Any]:
     def on_error(error: Exception) -> bool:

@@ -12,9 +12,11 @@ import pytest
 
 from components.capture.calls import Caller, answer_calls
 from components.capture.hints import Hints
-from components.capture.remote_rows import RemoteRows, answering
+from components.capture.import_rows import ImportRows
+from components.capture.remote_rows import RemoteImports, RemoteRows, answering
 from components.capture.stream_rows import StreamRows
 from components.shared.catalogue.capture import CaptureWriter, Volume
+from components.shared.catalogue.imports import Imports
 from components.shared.errors import Fatal
 from components.shared.wire.topics import CAPTURE
 from tests.fakes.bus import FakeBus
@@ -27,6 +29,7 @@ class Subject:
     """The rows under test, and the catalogue that they are kept in, as others see it."""
 
     rows: StreamRows
+    imports: ImportRows
     catalogue: CaptureWriter
 
 
@@ -35,7 +38,7 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
     catalogue = CaptureWriter.open(tmp_path)
     catalogue.register_volume(Volume("main", tmp_path / "media" / "main"))
     if request.param == "own":
-        yield Subject(catalogue, catalogue)
+        yield Subject(catalogue, Imports(catalogue), catalogue)
         catalogue.close()
         return
     ours, theirs = socket.socketpair()
@@ -44,14 +47,15 @@ def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]
     def answer() -> None:
         while True:
             try:
-                answer_calls(theirs, answering(catalogue, hints))
+                answer_calls(theirs, answering(catalogue, Imports(catalogue), hints))
             except Fatal:  # the keeper would end; the suite asks on
                 continue
             return
 
     thread = threading.Thread(target=answer)
     thread.start()
-    yield Subject(RemoteRows(Caller(ours)), catalogue)
+    caller = Caller(ours)
+    yield Subject(RemoteRows(caller), RemoteImports(caller), catalogue)
     ours.close()
     thread.join(5.0)
     assert not thread.is_alive(), "the answering ends with its caller"

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from components.capture.remote_rows import ROWS_CALLS
+from components.capture.import_rows import ImportRows
+from components.capture.remote_rows import IMPORT_CALLS, ROWS_CALLS
 from components.capture.stream_rows import StreamRows
 from components.shared.catalogue.capture import GapRow, SegmentRow, StreamRow, open_row
+from components.shared.catalogue.imports import FileKey, ImportRow, Imports
 from components.shared.errors import Fatal, Rejected, Transient
-from components.shared.wire.units import WallNs
+from components.shared.wire.units import Span, WallNs
 from tests.contract.stream_rows.conftest import Subject
 from tests.fakes.archive import at
 from tests.fakes.golden_catalogue import RUNS, SEGMENTS
@@ -30,8 +32,9 @@ def opened(subject: Subject) -> SegmentRow:
 
 def test_every_method_can_be_called() -> None:
     """The table of calls is the protocol's methods, no more and no fewer."""
-    methods = {name for name, _ in inspect.getmembers(StreamRows, inspect.isfunction) if not name.startswith("_")}
-    assert set(ROWS_CALLS) == methods
+    for protocol, calls in ((StreamRows, ROWS_CALLS), (ImportRows, IMPORT_CALLS)):
+        methods = {name for name, _ in inspect.getmembers(protocol, inspect.isfunction) if not name.startswith("_")}
+        assert set(calls) == methods
 
 
 def test_a_segment_from_open_to_closed(subject: Subject) -> None:
@@ -104,3 +107,51 @@ def test_errors_keep_their_kind_and_text(subject: Subject) -> None:
     with pytest.raises(Transient, match="a clock stepped back"):
         subject.rows.open_segment(row)
     assert subject.rows.open_segments() == []
+
+
+def test_an_import_from_its_note_to_its_row(subject: Subject) -> None:
+    """What is noted, recorded and said of a file is the same, whoever is asked."""
+    imports, kept = subject.imports, Imports(subject.catalogue)
+    key = FileKey(CLOSED.camera, "/drop/file.mp4", 7, 3)
+    sha256 = "ab" * 32
+    assert imports.by_name(key) is None
+    assert imports.by_content(CLOSED.camera, sha256) is None
+    imports.put(ImportRow(key, sha256, "importing", attempts=1, start_ns=CLOSED.start_ns))
+    row = open_row(CLOSED.camera, CLOSED.stream, CLOSED.start_ns, CLOSED.run, CLOSED.volume)
+    assert CLOSED.facts is not None
+    with pytest.raises(Fatal):
+        imports.record(key, row, RUN, CLOSED.facts, CLOSED.part_sha256s)
+    imports.intend(key, row)
+    assert [path for _, _, path in kept.noted()] == [row.path]
+    assert imports.record(key, row, RUN, CLOSED.facts, CLOSED.part_sha256s) == 1
+    assert kept.noted() == []
+    found = imports.by_name(key)
+    assert found == kept.by_name(key) == imports.by_content(CLOSED.camera, sha256)
+    assert found is not None
+    assert (found.first_segment, found.last_segment, found.attempts) == (row.segment, row.segment, 1)
+    window = Span(WallNs(CLOSED.start_ns - 1), WallNs(CLOSED.start_ns + 1))
+    assert imports.taken(CLOSED.camera, CLOSED.stream, window) == [Span(CLOSED.start_ns, CLOSED.facts.end_ns)]
+    closed = subject.rows.segment(row.segment)
+    assert closed is not None
+    assert (closed.state, closed.adopted) == ("closed", False)
+    assert imports.was_other(FileKey(CLOSED.camera, "/drop/file.mp4", 8, 3))
+    assert not imports.was_other(key)
+    assert not imports.is_garbage(row.segment)
+    imports.intend(key, row)
+    imports.forget_intent(key)
+    assert imports.repair(CLOSED.camera) == []
+
+
+def test_a_record_that_begins_earlier(subject: Subject) -> None:
+    """The time in between is told as gaps, around what is there; a later start changes nothing."""
+    subject.rows.set_stream(StreamRow("cam-1", "main", "connecting", "", at(100), 0, at(100)))
+    subject.rows.add_gap(GapRow("cam-1", "main", at(40), at(50), "policy"))
+    subject.imports.extend_record("cam-1", "main", at(20))
+    subject.imports.extend_record("cam-1", "main", at(30))
+    assert [(gap.start_ns, gap.end_ns, gap.cause) for gap in subject.rows.gaps("cam-1")] == [
+        (at(20), at(40), "not_delivered"),
+        (at(40), at(50), "policy"),
+        (at(50), at(100), "not_delivered"),
+    ]
+    (row,) = subject.rows.streams()
+    assert row.enabled_since_ns == at(20)

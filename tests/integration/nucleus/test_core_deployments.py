@@ -280,3 +280,26 @@ def test_hard_dependency_that_is_given_up_on_the_classic_runtime(tmp_path: Path)
         core.wait_for_state(A, "INSTALLED")
         (core.root / "work" / B / "ok").touch()
         core.deploy(lambda: core.of(B)["state"] == core.of(A)["state"] == "RUNNING")
+
+
+def test_a_deployment_waits_until_nobody_puts_it_off(tmp_path: Path) -> None:
+    """On the classic runtime nothing changes before; a policy may say that nobody is asked at all."""
+    with CoreProcess(tmp_path, "classic") as core:
+        core.component(A)
+        core.component(B, "echo first; exec sleep 1000000")
+        core.start()
+        with client_of(core, A) as client:
+            events = client.subscribe_to_updates()
+            core.component(B, "echo second; exec sleep 1000000", version="1.0.1")
+            core.deploy(lambda: not events.received.empty())
+            deployment = events.next().pre_update_event.deployment_id
+            client.defer(deployment, 500)
+            assert events.next().pre_update_event.deployment_id == deployment
+            assert "second" not in core.log(B)
+            client.defer(deployment, 0)
+            core.wait_for_log(B, "second")
+            assert events.next().post_update_event.deployment_id == deployment
+            core.component(B, "echo third; exec sleep 1000000", version="1.0.2")
+            core.deployment["componentUpdatePolicy"] = {"action": "SKIP_NOTIFY_COMPONENTS"}
+            core.deploy(lambda: "third" in core.log(B))
+            assert events.received.empty()

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from components.capture.aftermath import settle_left
+from components.capture.aftermath import settle_import, settle_left
 from components.capture.camera_plan import CameraPlan, WorkerStart
 from components.capture.core.reconnect import OFFLINE_FAILURES
 from components.capture.crews import Left
 from components.capture.hints import Hints
+from components.capture.import_ledger import ImportLedger
 from components.capture.stream_ledger import StreamLedger
 from components.shared.catalogue.capture import GapRow, StreamRow
 from components.shared.wire.topics import CAPTURE
@@ -20,6 +21,7 @@ from tests.fakes.log import RecordingLog
 from tests.fakes.segment_files import footage
 
 PLAN = CameraPlan("rtsp://camera/x", None, "tcp", True, True)
+FOLDER = CameraPlan("folder:///drop", None, "tcp", True, True, "UTC")
 OFF = CameraPlan("rtsp://camera/x", None, "tcp", True, False)
 WHY = "signal 11 (SIGSEGV)"
 
@@ -41,6 +43,12 @@ class Aftermath:
             return StreamLedger(camera, "main", self.rows, hints, self.clock, self.log)
 
         settle_left(Left("cam-1", plan, start, WHY, crashes), self.rows, make_ledger, self.log)
+
+    def settle_import(self, crashes: int = 1) -> None:
+        hints = Hints(FakeBus(CAPTURE), self.clock, self.log)
+
+        ledger = ImportLedger("cam-1", "main", self.rows, hints, self.clock, self.log)
+        settle_import(Left("cam-1", FOLDER, None, WHY, crashes), self.rows, ledger, self.log)
 
     def state(self) -> tuple[str, str, int]:
         (row,) = self.rows.streams()
@@ -107,3 +115,13 @@ def test_a_camera_that_only_crashes_is_offline(aftermath: Aftermath, crashes: in
     """Ten crashes count like ten failures: somebody should look."""
     aftermath.settle(crashes=crashes)
     assert aftermath.state() == (state, "component_down", crashes)
+
+
+@pytest.mark.parametrize(("crashes", "state"), [(1, "connecting"), (OFFLINE_FAILURES, "offline")])
+def test_a_camera_that_is_fed_by_files(aftermath: Aftermath, crashes: int, state: str) -> None:
+    """The gap of before goes on, since a file may bring that time yet; only its state tells of the crash."""
+    aftermath.rows.begin_gap("cam-1", "main", at(0), "not_delivered")
+    for _time in range(2):
+        aftermath.settle_import(crashes)
+        assert aftermath.rows.gaps("cam-1") == [GapRow("cam-1", "main", at(0), None, "not_delivered")]
+        assert aftermath.state() == (state, "component_down", crashes)

@@ -14,6 +14,7 @@ from components.shared.wire.units import NS_PER_S, WallNs
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
 
+FOLDER = CameraPlan("folder:///drop", None, "tcp", True, True, "UTC")
 PLAN = CameraPlan("rtsp://camera/x", None, "tcp", True, True)
 START = WorkerStart(WallNs(1), WallNs(0))
 SIZE_MAX = 2
@@ -82,9 +83,9 @@ class Keeper:
             raise Transient("the disk is full")
         self.settled.append(left)
 
-    def begin(self, *cameras: str) -> None:
+    def begin(self, *cameras: str, plan: CameraPlan = PLAN) -> None:
         for camera in cameras:
-            self.crews.begin(camera, PLAN, START)
+            self.crews.begin(camera, plan, START)
         self.crews.look()
 
     def crash(self, camera: str, end: CrewEnd | None = None) -> None:
@@ -112,6 +113,14 @@ def test_crews_are_filled(keeper: Keeper) -> None:
     assert not keeper.crews.holds("a")
     keeper.begin("d", "e")
     assert keeper.who() == [["b", "d"], ["c", "e"]]
+
+
+def test_files_are_read_by_crews_of_their_own(keeper: Keeper) -> None:
+    """What foreign bytes do to a process costs no footage of a camera that is recorded."""
+    keeper.begin("a")
+    keeper.begin("drive", "other-drive", plan=FOLDER)
+    keeper.begin("b")
+    assert keeper.who() == [["a", "b"], ["drive", "other-drive"]]
 
 
 def test_a_crew_without_cameras_is_stopped(keeper: Keeper) -> None:

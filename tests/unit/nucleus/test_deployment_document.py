@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from local.nucleus.deployment import Broker, DeploymentError, parse_deployment, read_deployment
-from local.nucleus.json_value import JsonObject
+from local.nucleus.deployment import Broker, DeploymentError, UpdatePolicy, parse_deployment, read_deployment
+from local.nucleus.json_value import Json, JsonObject
 
 WHOLE: JsonObject = {
     "thingName": "site-1",
@@ -80,3 +80,25 @@ def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
         read_deployment(path)
     path.write_text(json.dumps(WHOLE))
     assert read_deployment(path).thing_name == "site-1"
+
+
+@pytest.mark.parametrize(
+    ("policy", "read"),
+    [
+        ({}, UpdatePolicy(asks=True, timeout_s=60.0)),
+        ({"timeoutInSeconds": 5}, UpdatePolicy(asks=True, timeout_s=5.0)),
+        ({"action": "SKIP_NOTIFY_COMPONENTS"}, UpdatePolicy(asks=False, timeout_s=60.0)),
+    ],
+)
+def test_the_update_policy(policy: JsonObject, read: UpdatePolicy) -> None:
+    """Components are asked and have a minute unless it says otherwise."""
+    assert parse_deployment({**WHOLE, "componentUpdatePolicy": policy}).update_policy == read
+
+
+@pytest.mark.parametrize(
+    "policy", [3, {"action": "ASK"}, {"timeoutInSeconds": 0}, {"timeoutInSeconds": True}, {"a": 1}]
+)
+def test_a_wrong_update_policy(policy: Json) -> None:
+    """It is named."""
+    with pytest.raises(DeploymentError, match="componentUpdatePolicy"):
+        parse_deployment({**WHOLE, "componentUpdatePolicy": policy})
