@@ -8,25 +8,41 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from cli import bench, lab
 from cli.__main__ import GROUPS, build_parser, module_of
 from cli.steps import ROOT
+from components.shared.errors import Rejected
 from components.shared.wire import topics
+from components.shared.wire.codec import describe_faults
 from components.shared.wire.site_config import CameraDocument, SiteDocument
+from lab.reliability import reliability_page
+from lab.show import ShowDocument
 
 HELP = "write the documents that are made from code"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """No options."""
+    """Declare the options."""
+    parser.add_argument(
+        "--reliability",
+        type=Path,
+        metavar="DIR",
+        help="write docs/reliability.md too, from the answers (*.json) of `lab` and `bench` in DIR",
+    )
     parser.epilog = "Writes docs/topics.md, docs/commands.md and docs/schemas/."
 
 
-def run(_arguments: argparse.Namespace) -> int:
-    """Write them all."""
-    for path, text in rendered().items():
+def run(arguments: argparse.Namespace) -> int:
+    """Write them all; Rejected for a folder without answers of shows."""
+    documents = rendered()
+    if arguments.reliability is not None:
+        shows = [*lab.SHOWS.values(), *bench.SHOWS.values()]
+        documents["docs/reliability.md"] = reliability_page(read_told(arguments.reliability), shows)
+    for path, text in documents.items():
         target = ROOT / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text)
@@ -40,6 +56,19 @@ def rendered() -> dict[str, str]:
     for name, schema in schemas().items():
         documents[f"docs/schemas/{name}.json"] = json.dumps(schema, indent=1) + "\n"
     return documents
+
+
+def read_told(folder: Path) -> list[ShowDocument]:
+    """The answers of shows in a folder, by file name; Rejected when one is none, or there is none."""
+    told = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            told.append(TypeAdapter(ShowDocument).validate_json(path.read_bytes()))
+        except ValidationError as error:
+            raise Rejected(f"{path} is no answer of `lab` or `bench`: {describe_faults(error)}") from error
+    if not told:
+        raise Rejected(f"{folder} holds no answers of `lab` or `bench` (*.json)")
+    return told
 
 
 def topics_page() -> str:
