@@ -7,13 +7,12 @@ from typing import Protocol
 
 import pytest
 
-from components.capture.libav_source import open_libav
 from components.capture.packet_source import OpenSource, PacketSource, SourceRequest
-from components.capture.rtsp_source import open_rtsp
 from components.shared.runtime.clock import SystemClock
 from components.shared.runtime.secrets import Secret
 from local.cameras import CameraSpec, RunningCameras, start_cameras
 from tests.fakes.packet_source import AAC_AUDIO, FakeCamera, open_fake
+from tests.fakes.packet_sources import SOURCES
 
 PASSWORD = "p@ss:w/o?rd#%"
 LOGIN = f"viewer:{PASSWORD}"
@@ -95,19 +94,16 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCameras
         yield cameras
 
 
-SOURCES = {"rtsp": open_rtsp, "libav": open_libav}
-
-
 @contextmanager
 def rtsp_studio(cameras: RunningCameras, source: str) -> Iterator[Studio]:
     request = SourceRequest("cam-1", cameras.url("cam-1"), "tcp", True, "cameras", Secret(LOGIN))
     try:
-        yield RtspStudio(cameras, SOURCES[source](SystemClock(), 2.0, READ_S), request)
+        yield RtspStudio(cameras, SOURCES[source].make(SystemClock(), 2.0, READ_S), request)
     finally:
         cameras.control.set_fault("cam-1", "none")
 
 
-@pytest.fixture(params=["rtsp", "libav", "fake"])
+@pytest.fixture(params=[*sorted(SOURCES), "fake"])
 def studio(request: pytest.FixtureRequest) -> Iterator[Studio]:
     if request.param in SOURCES:
         with rtsp_studio(request.getfixturevalue("running"), request.param) as made:
@@ -117,7 +113,7 @@ def studio(request: pytest.FixtureRequest) -> Iterator[Studio]:
     yield FakeStudio(camera, SourceRequest("cam-1", "rtsp://camera/cam-1", "tcp", True, "cameras", Secret(LOGIN)))
 
 
-@pytest.fixture(params=["rtsp", "libav"])
+@pytest.fixture(params=sorted(SOURCES))
 def real(running: RunningCameras, request: pytest.FixtureRequest) -> Iterator[Studio]:
     """The real sources, for what a fake has not."""
     with rtsp_studio(running, request.param) as made:
