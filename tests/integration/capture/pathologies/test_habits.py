@@ -16,7 +16,7 @@ from local.cameras import RunningCameras, start_cameras
 from tests.fakes.capture_box import CaptureBox
 from tests.fakes.recorded_frames import Identity, audio_packets, decoded, sent_between, stamped
 from tests.integration.capture.conftest import PASSWORD
-from tests.integration.capture.pathologies.conftest import PATIENT
+from tests.integration.capture.pathologies.conftest import PATIENT, READY_S
 from tests.integration.capture.pathologies.habits import HABITS, Habit
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,9 @@ LEADING_MAX = 2
 
 @pytest.fixture(scope="module")
 def cameras(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCameras]:
-    with start_cameras([habit.spec for habit in HABITS], cache, tmp_path_factory.mktemp("cameras")) as running:
+    with start_cameras(
+        [habit.spec for habit in HABITS], cache, tmp_path_factory.mktemp("cameras"), ready_s_max=READY_S
+    ) as running:
         yield running
 
 
@@ -52,7 +54,7 @@ def recorded(
         box.set_camera(habit.id, cameras.url(habit.id), "cameras", transport=habit.transport)
     with box.running(open_source, limits=PATIENT):
         for habit in HABITS:
-            box.wait_for_segments(habit.id, habit.segments, within_s=90.0)
+            box.wait_for_segments(habit.id, habit.segments, within_s=180.0)
     return box
 
 
