@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.root]
 AGAIN_S_MAX = 30.0
 DISK_BYTES = 32 * MIB
 RESERVE_BYTES = 4 * MIB
-INODES = 128
 
 
 @pytest.fixture
@@ -43,7 +42,7 @@ def box_in(data: Path, clock: SystemClock, cameras: RunningCameras) -> CaptureBo
 @pytest.fixture
 def disk(box: CaptureBox, tmp_path: Path) -> Iterator[SmallDisk]:
     """The box's footage on a small ext4 of its own; the catalogue is elsewhere."""
-    with small_disk(tmp_path / "image", media_folder(box.data), DISK_BYTES, "-N", str(INODES)) as disk:
+    with small_disk(tmp_path / "image", media_folder(box.data), DISK_BYTES) as disk:
         yield disk
 
 
