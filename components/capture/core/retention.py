@@ -8,7 +8,8 @@ bookmarked. What goes, goes in the order of `Rank`, and within a rank the oldest
   neither has footage that waits for its upload, unless it is idle: nobody waits for that.
 - Where room is needed (a volume's free space, the bytes of a camera or of the site), the order goes on: idle and
   uploaded footage first, then what has no copy anywhere else, bookmarks last of all. A later rank is touched only when
-  there is nothing of an earlier one left that would serve the same need.
+  there is nothing of an earlier one left that would serve the same need; and nothing goes where all of it would not be
+  room enough to record again.
 - One pass deletes at most `PassLimits` per volume, whatever the settings and clocks say.
 
 It knows nothing of where the values come from. Candidates may come in any order and any number: what is held of them
@@ -138,10 +139,27 @@ class VolumeSpace:
         """Whether room must be made at once."""
         return self.free_bytes < self.full_mark_bytes or self.free_files < FILES_RESERVE
 
+    @property
+    def ours_bytes(self) -> int:
+        """What others leave: room and footage together."""
+        return self.free_bytes + self.footage_bytes
+
     def goal_bytes(self, free_percent_min: int) -> int:
-        """What should be free: the percentage, but where other files take the disk at most half of what they leave."""
+        """What should be free: the percentage, but where others take the disk at most half of what they leave.
+
+        It is never less than what recording needs to go on once it has stopped. Where that cannot be had, half of what
+        is left above the reserve keeps it from stopping.
+        """
+        if self.ours_bytes < self.full_mark_bytes:
+            return self.reserve_bytes + max(0, self.ours_bytes - self.reserve_bytes) // 2
         wanted = self.total_bytes * free_percent_min // PERCENT
-        return max(self.full_mark_bytes, min(wanted, (self.free_bytes + self.footage_bytes) // 2))
+        return max(self.full_mark_bytes, min(wanted, self.ours_bytes // 2))
+
+    @property
+    def can_have_room(self) -> bool:
+        """Whether recording could go on if footage went: otherwise none goes in vain."""
+        goes_on = self.free_bytes >= self.reserve_bytes and self.ours_bytes > self.reserve_bytes
+        return goes_on or self.ours_bytes >= self.full_mark_bytes
 
     @property
     def margin_bytes(self) -> int:
@@ -190,12 +208,17 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes, or where `weigh` says so files, that should go; `serves` tells which footage would help."""
+    """Bytes, or where `weigh` says so files, that should go; `serves` tells which footage would help.
+
+    `margin` more should go while there is something with a copy elsewhere. Of what cannot be met nothing goes.
+    """
 
     what: str
     amount: int
+    margin: int
     reason: str
     serves: Callable[[Footage], bool]
+    can_be_met: bool = True
     weigh: Callable[[Footage], int] = lambda footage: footage.size_bytes
 
 
@@ -212,28 +235,33 @@ def needs_of(rules: Rules, stock: Stock) -> list[Need]:
     """Where room is needed: volumes first, then cameras, then the whole site."""
     found: list[Need] = []
     for space in stock.volumes:
-        goal_bytes = space.goal_bytes(rules.site.free_percent_min)
-        if space.free_bytes < goal_bytes:
-            missing = goal_bytes + space.margin_bytes - space.free_bytes
-            reason = (
-                "room: the volume was nearly full"
-                if goal_bytes == space.full_mark_bytes
-                else f"room: less than {rules.site.free_percent_min} % of the volume was free"
-            )
-            found.append(Need(f"volume {space.volume}", missing, reason, _on_volume(space.volume)))
-        if space.free_files < FILES_RESERVE:
-            reason = "room: the volume could hold hardly any more files"
-            missing = 2 * FILES_RESERVE - space.free_files
-            found.append(Need(f"volume {space.volume}", missing, reason, _on_volume(space.volume), lambda _footage: 1))
+        found += _needs_of_volume(rules, space)
     for camera, size_bytes in sorted(stock.camera_bytes.items()):
         bound = rules.cameras.get(camera, _NOTHING).bytes_max
         if bound is not None and size_bytes > bound:
             reason = f"room: the camera had more than its {bound} bytes"
-            found.append(Need(f"camera {camera}", _over(size_bytes, bound), reason, _of_camera(camera)))
+            found.append(Need(f"camera {camera}", *_over(size_bytes, bound), reason, _of_camera(camera)))
     total_bytes, bound = sum(stock.camera_bytes.values()), rules.site.bytes_max
     if bound is not None and total_bytes > bound:
         reason = f"room: the site had more than its {bound} bytes"
-        found.append(Need("the site", _over(total_bytes, bound), reason, lambda _footage: True))
+        found.append(Need("the site", *_over(total_bytes, bound), reason, lambda _footage: True))
+    return found
+
+
+def _needs_of_volume(rules: Rules, space: VolumeSpace) -> list[Need]:
+    found: list[Need] = []
+    what, serves = f"volume {space.volume}", _on_volume(space.volume)
+    goal_bytes = space.goal_bytes(rules.site.free_percent_min)
+    if space.free_bytes < goal_bytes:
+        reason = f"room: less than {rules.site.free_percent_min} % of the volume was free"
+        if goal_bytes <= space.full_mark_bytes:
+            reason = "room: the volume was nearly full"
+        missing = goal_bytes - space.free_bytes
+        found.append(Need(what, missing, space.margin_bytes, reason, serves, space.can_have_room))
+    if space.free_files < FILES_RESERVE:
+        reason = "room: the volume could hold hardly any more files"
+        missing = FILES_RESERVE - space.free_files
+        found.append(Need(what, missing, FILES_RESERVE, reason, serves, weigh=lambda _footage: 1))
     return found
 
 
@@ -282,10 +310,13 @@ def plan(
 def _meet(need: Need, candidates: Sequence[Deletion], chosen: dict[str, Deletion]) -> bool:
     """Adds to `chosen`, in order, what a need still asks for; whether there is enough."""
     missing = need.amount - sum(need.weigh(found.footage) for found in chosen.values() if need.serves(found.footage))
+    if not need.can_be_met:
+        return missing <= 0
     for candidate in candidates:
-        if missing <= 0:
-            return True
         footage = candidate.footage
+        margin = need.margin if candidate.rank < Rank.ONLY_PLAIN else 0
+        if missing + margin <= 0:
+            break
         if footage.segment not in chosen and need.serves(footage):
             chosen[footage.segment] = Deletion(footage, candidate.rank, need.reason)
             missing -= need.weigh(footage)
@@ -345,8 +376,8 @@ def _order(deletion: Deletion) -> tuple[int, int, str]:
     return deletion.rank, deletion.footage.start_ns, deletion.footage.segment
 
 
-def _over(size_bytes: int, bound: int) -> int:
-    return size_bytes - bound + bound * MARGIN_PERCENT // PERCENT
+def _over(size_bytes: int, bound: int) -> tuple[int, int]:
+    return size_bytes - bound, bound * MARGIN_PERCENT // PERCENT
 
 
 def _on_volume(volume: str) -> Callable[[Footage], bool]:

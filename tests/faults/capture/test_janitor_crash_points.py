@@ -42,7 +42,7 @@ def scene(data: Path) -> RetentionBox:
     (box.archive.root / rows[1].path).with_suffix(".jpg").write_bytes(b"x")
     body = {"action": "add", "camera": "cam-1", "start_ns": rows[0].start_ns, "end_ns": rows[0].end_ns}
     RequestFolder(data, FOLDER).submit(body)
-    box.leave_bytes(RESERVE_BYTES * 3 // 2 - 2 * rows[0].size_bytes)
+    box.leave_bytes(RESERVE_BYTES * 3 // 2 - 3 * rows[0].size_bytes)
     return box
 
 

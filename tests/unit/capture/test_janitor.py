@@ -248,10 +248,10 @@ def test_lost_footage_is_told_before_it_goes(box: RetentionBox) -> None:
     box.disk_bytes = 20_000_000
     box.configure(free_percent_min=1)
     rows = box.record(4)
-    box.leave_bytes(NEARLY_FULL)
+    box.leave_bytes(NEARLY_FULL + 1 - 2 * rows[0].size_bytes)
     box.look()
     gone = len(rows) - len(box.kept())
-    assert gone > 1
+    assert gone == 2, "no more than is needed"
     assert seen[0] == (4, 1, 1)
     (row,) = early_deletions(box.writer)
     assert (row.start_ns, row.end_ns, row.segments) == (rows[0].start_ns, rows[gone - 1].end_ns, gone)
@@ -322,15 +322,34 @@ def test_files_are_room_too(box: RetentionBox) -> None:
     assert [row.reason for row in early_deletions(box.writer)] == ["room: the volume could hold hardly any more files"]
 
 
-def test_room_that_cannot_be_found_is_told(box: RetentionBox) -> None:
-    """Where everything is deleted and the disk still is full, it is an error for people, said once."""
+def test_no_footage_goes_in_vain(box: RetentionBox) -> None:
+    """Where recording has stopped and all footage would not be room enough, none goes: an error for people, once."""
     box.configure(days=100)
-    box.record(1)
-    box.leave_bytes(0)
+    rows = box.record(8)
+    box.upload(rows[0])
+    footage_bytes = sum(row.size_bytes for row in rows)
+    assert NEARLY_FULL - footage_bytes < RESERVE_BYTES
+    box.leave_bytes(NEARLY_FULL - footage_bytes)
     box.look(times=5, every_s=60)
-    assert box.kept() == []
+    assert len(box.kept()) == 8
     (told,) = box.log.named("room_not_found")
     assert told.level == "ERROR" and told.fields["where"] == "volume main"
+    box.leave_bytes(NEARLY_FULL + 1 - footage_bytes)
+    box.look(times=5, every_s=60)
+    assert box.kept() == []
+
+
+def test_a_disk_of_which_others_leave_little(box: RetentionBox) -> None:
+    """With less than what resumes recording, but more than what stops it, footage goes so that it need not stop."""
+    box.disk_bytes = 5_000_000
+    box.configure(days=100)
+    box.leave_bytes(RESERVE_BYTES + 4 * SEGMENT_BYTES)
+    for _ in range(12):
+        box.record(1)
+        box.look()
+        assert box.measure(box.archive.root).free_bytes > RESERVE_BYTES
+        box.pass_s(5)
+    assert 1 <= len(box.kept()) <= 4
 
 
 def test_where_others_fill_the_disk_half_of_what_they_leave_is_kept(box: RetentionBox) -> None:
@@ -443,7 +462,7 @@ def test_a_second_volume(box: RetentionBox) -> None:
     box.upload(*box.record(1))
     box.writer.register_volume(Volume("second", second))
     box.archive.volume, box.archive.root = "second", second
-    rows = box.record(2)
+    rows = box.record(20)
     box.upload(*rows)
     box.configure(days=100)
     box.full_roots = {second}
