@@ -21,7 +21,7 @@ def picture(codec: VideoCodec, access_unit: bytes, extradata: bytes = b"") -> Pi
 
 def decoded(jpeg: Jpeg | None) -> VideoFrame:
     assert jpeg is not None
-    with av.open(io.BytesIO(jpeg.data)) as container:
+    with av.open(io.BytesIO(jpeg.data), "r") as container:
         frame = next(container.decode(video=0))
     assert (frame.width, frame.height) == (jpeg.width, jpeg.height)
     return frame
