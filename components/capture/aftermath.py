@@ -21,16 +21,19 @@ CAUSE: GapCause = "component_down"
 def settle_left(left: Left, catalogue: CaptureWriter, make_ledger: Callable[[str], StreamLedger], log: Log) -> None:
     """See the module; may be repeated. Transient when disk or catalogue do not take it."""
     ledger = make_ledger(left.camera)
-    for repair in settle_stream(catalogue, left.camera, ledger.stream):
+    for repair in settle_stream(catalogue, ledger.camera, ledger.stream):
         log.warning("segment_settled", camera=left.camera, what=repair.what, path=repair.where, detail=repair.detail)
     for run in catalogue.unended_runs():
-        if (run.camera, run.stream) == (left.camera, ledger.stream):
+        if (run.camera, run.stream) == (ledger.camera, ledger.stream):
             catalogue.end_cut_off_run(run.run)
+    cause = left.plan.wanted.cause
+    if cause is not None:
+        ledger.begin(left.start, cause)  # nothing was to be recorded, so nothing is missing
+    else:
+        ledger.begin(left.start, CAUSE, f"its recording process ended: {left.why}")
     if not left.plan.is_on:
-        ledger.begin(left.start, "policy")
         ledger.changed(StreamStatus("off"))
         return
-    ledger.begin(left.start, CAUSE, f"its recording process ended: {left.why}")
     # Its own attempts would make it offline after as many failures; these count alike.
     state: State = "offline" if left.crashes >= OFFLINE_FAILURES else "connecting"
     ledger.changed(StreamStatus(state, CAUSE, left.crashes))

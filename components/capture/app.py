@@ -40,13 +40,11 @@ from components.shared.runtime.component import Context, Task
 from components.shared.runtime.config import ConfigWatcher
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log
-from components.shared.wire.object_keys import StreamName
+from components.shared.wire.object_keys import split_stem, stream_stem
 from components.shared.wire.units import WallNs
 
 VOLUME = "main"
 """The volume that every box has: a folder of the data root."""
-
-STREAM: StreamName = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +122,12 @@ def assemble(
     hints = Hints(context.bus, clock, log)
     hired = hiring(Supplies(context, catalogue, volume, disk, hints, clock))
 
-    def make_ledger(camera: str) -> StreamLedger:
-        return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
+    def make_ledger(name: str) -> StreamLedger:
+        return StreamLedger(*split_stem(name), catalogue, hints, clock, log.bind(camera=name))
 
     crews = Crews(hired.hire, lambda left: settle_left(left, catalogue, make_ledger, log), context.status, clock, log)
     applied = AppliedReporter(context.bus, context.name, clock)
-    known = frozenset(row.camera for row in catalogue.streams())
+    known = frozenset(stream_stem(row.camera, row.stream) for row in catalogue.streams())
     cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
 
     all_closed = threading.Event()

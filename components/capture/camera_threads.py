@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.camera_worker import CameraWorker
 from components.capture.crew import CameraReport, CrewEnd
 from components.capture.footage import Footage
@@ -21,12 +21,9 @@ from components.capture.workshop import Workshop
 from components.shared.catalogue.capture import Volume
 from components.shared.errors import Fatal
 from components.shared.runtime.log import Log
-from components.shared.wire.object_keys import StreamName
+from components.shared.wire.object_keys import split_stem
 
 MakeWorker = Callable[[str, CameraPlan, WorkerStart | None], CameraWorker]
-
-
-STREAM: StreamName = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +34,14 @@ class _Running:
 
 
 def workers_of(workshop: Workshop, rows: StreamRows, volume: Volume, hints: GivesHints, log: Log) -> MakeWorker:
-    """What makes the workers of a crew: each with the footage and the record of its camera."""
+    """What makes the workers of a crew: each with the footage and the record of its stream."""
 
-    def make_worker(camera: str, plan: CameraPlan, start: WorkerStart | None) -> CameraWorker:
-        bound = log.bind(camera=camera)
-        footage = Footage(camera, STREAM, rows, volume, workshop.disk, hints, bound)
-        ledger = StreamLedger(camera, STREAM, rows, hints, workshop.clock, bound)
-        return CameraWorker(camera, plan, workshop, footage, ledger, bound, start)
+    def make_worker(name: str, plan: CameraPlan, start: WorkerStart | None) -> CameraWorker:
+        camera, stream = split_stem(name)
+        bound = log.bind(camera=camera) if stream == "main" else log.bind(camera=camera, stream=stream)
+        footage = Footage(camera, stream, rows, volume, workshop.disk, hints, bound)
+        ledger = StreamLedger(camera, stream, rows, hints, workshop.clock, bound)
+        return CameraWorker(name, plan, workshop, footage, ledger, bound, start)
 
     return make_worker
 
@@ -63,6 +61,8 @@ class CameraThreads:
         self._all_ended = threading.Event()
         self._start("pump", lambda: workshop.pump.run(self._all_ended))
         self._start("scribe", lambda: workshop.scribe.run(self._all_ended))
+        self._start("live", lambda: workshop.live.run(self._all_ended))
+        self._start("snapshots", lambda: workshop.snapshots.run(self._all_ended))
 
     @property
     def cameras(self) -> Mapping[str, CameraReport]:
@@ -87,6 +87,11 @@ class CameraThreads:
         """See Crew."""
         self._running[camera].stop.set()
         self._workshop.scribe.wake()
+
+    def want(self, camera: str, wanted: Wanted) -> None:
+        """See Crew."""
+        if camera in self._running:
+            self._running[camera].worker.want(wanted)
 
     def tune(self, segment_ns: int, has_room: bool) -> None:
         """See Crew; whether there is room the workers see by themselves."""

@@ -29,15 +29,19 @@ from components.capture.crew_messages import (
     Setup,
     Stop,
     Tune,
+    Want,
     post,
     receive,
 )
 from components.capture.group_sync import GroupSync
+from components.capture.jpeg import to_jpeg
+from components.capture.live_server import LiveServer
 from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
 from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import RemoteHints, RemoteRows
 from components.capture.scribe import Scribe
+from components.capture.snapshots import Snapshots
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.errors import NvrError, Transient
 from components.shared.runtime.clock import SystemClock
@@ -143,6 +147,8 @@ class _Crew:
         pump = Pump(clock, scribe.wake)
         workshop = Workshop(
             *(setup.data, sources.open_source, sources.is_whole, disk, self._board, clock, pump, scribe),
+            LiveServer(setup.data, clock, log),
+            Snapshots(setup.data, to_jpeg, clock, log),
             limits=sources.limits,
         )
         make_worker = workers_of(workshop, RemoteRows(caller), setup.volume, RemoteHints(caller), log)
@@ -174,6 +180,8 @@ class _Crew:
             self._threads.begin(order.camera, order.plan, order.start)
         elif isinstance(order, EndCamera):
             self._threads.end(order.camera)
+        elif isinstance(order, Want):
+            self._threads.want(order.camera, order.wanted)
         elif isinstance(order, Tune):
             self._room.has_room = order.has_room
             self._threads.tune(order.segment_ns, order.has_room)

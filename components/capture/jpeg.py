@@ -6,7 +6,6 @@ waits for it but its caller.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 
 import av
@@ -16,6 +15,7 @@ from av.video.frame import VideoFrame
 
 from components.capture.core.packets import VideoCodec
 from components.capture.live_stream import Picture
+from components.capture.snapshots import Jpeg
 
 WIDTH_MAX = 1_920
 """A wider picture is made smaller: four times the work and the bytes are nothing that a screen would show."""
@@ -25,16 +25,6 @@ QUALITY = "5"
 
 _DECODERS: dict[VideoCodec, str] = {"h264": "h264", "h265": "hevc"}
 _FULL_RANGE = "yuvj420p"
-
-
-@dataclass(frozen=True, slots=True)
-class Jpeg:
-    """A picture as a file's bytes, and its size; a doubtful one has parts that could not be decoded."""
-
-    data: bytes
-    width: int
-    height: int
-    is_doubtful: bool = False
 
 
 def to_jpeg(picture: Picture) -> Jpeg | None:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.capture.jpeg import Jpeg
 from components.capture.live_stream import LiveStream, Picture
 from components.shared.errors import Transient
 from components.shared.runtime.clock import Clock
@@ -27,6 +26,17 @@ LOOK_NS = NS_PER_S
 
 NICENESS = 19
 """Everything else on the box goes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """A picture as a file's bytes, and its size; a doubtful one has parts that could not be decoded."""
+
+    data: bytes
+    width: int
+    height: int
+    is_doubtful: bool = False
+
 
 ToJpeg = Callable[[Picture], Jpeg | None]
 
@@ -63,9 +73,11 @@ class Snapshots:
         """Keep this camera's picture so often; the first one as soon as there is one."""
         self._plans[camera] = plan
 
-    def drop_plan(self, camera: str) -> None:
-        """Keep no more pictures of the camera; the last one stays."""
-        self._plans.pop(camera, None)
+    def drop_plan(self, camera: str, stream: LiveStream) -> None:
+        """Keep no more pictures of the camera's stream, if it is the one they are kept of; the last one stays."""
+        plan = self._plans.get(camera)
+        if plan is not None and stream in plan.streams:
+            self._plans.pop(camera, None)
 
     def lost(self, camera: str) -> None:
         """A stream of the camera broke off: what it showed last is kept now."""

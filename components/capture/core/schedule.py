@@ -49,7 +49,7 @@ Week = tuple[tuple[DaySpan, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Decision:
     """What to do, from the moment that was asked for and as long as the wall clock shows less than `until_ns`.
 
     `recorded` is the class of the footage, None when nothing is to be recorded, for `cause` then. Nothing changes by
@@ -71,17 +71,17 @@ class Wish:
     manual: ManualSection | None = None
 
 
-def order_at(wish: Wish, now_ns: WallNs) -> Order:
+def decide(wish: Wish, now_ns: WallNs) -> Decision:
     """What to do at that moment of wall time."""
     manual = wish.manual
     if manual is not None:
         until_ns = None if manual.until is None else from_datetime(parse_moment(manual.until))
         if until_ns is None or now_ns < until_ns:
-            return Order("continuous", None, until_ns) if manual.recording else Order(None, "policy", until_ns)
+            return Decision("continuous", None, until_ns) if manual.recording else Decision(None, "policy", until_ns)
     if wish.mode == "off":
-        return Order(None, "policy", None)
+        return Decision(None, "policy", None)
     if wish.mode != "schedule":
-        return Order(wish.mode, None, None)
+        return Decision(wish.mode, None, None)
     return _scheduled(_week(wish.schedule), wish.zone, now_ns)
 
 
@@ -90,16 +90,16 @@ def _week(schedule: ScheduleSection) -> Week:
     return tuple(parse_day(getattr(schedule, day)) for day in DAYS)
 
 
-def _scheduled(week: Week, zone: tzinfo, now_ns: WallNs) -> Order:
+def _scheduled(week: Week, zone: tzinfo, now_ns: WallNs) -> Decision:
     now = to_datetime(now_ns)
     recorded = _class_at(week, zone, now)
     cause: NotRecorded | None = None if recorded else "schedule"
     if _is_all_the_same(week):
-        return Order(recorded, cause, None)
+        return Decision(recorded, cause, None)
     for moment in _moments_of_change(week, zone, now):
         if _class_at(week, zone, moment) != recorded:
-            return Order(recorded, cause, from_datetime(moment))
-    return Order(recorded, cause, from_datetime(now + SEARCH))
+            return Decision(recorded, cause, from_datetime(moment))
+    return Decision(recorded, cause, from_datetime(now + SEARCH))
 
 
 def _class_at(week: Week, zone: tzinfo, moment: datetime) -> SpanMode | None:

@@ -9,8 +9,9 @@ import pytest
 from av.video.frame import VideoFrame
 
 from components.capture.core.packets import VideoCodec, VideoParameters
-from components.capture.jpeg import WIDTH_MAX, Jpeg, to_jpeg
+from components.capture.jpeg import WIDTH_MAX, to_jpeg
 from components.capture.live_stream import Picture
+from components.capture.snapshots import Jpeg
 from components.shared.wire.units import TimeBase, WallNs
 from tests.fakes.encoded_pictures import pictures
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.capture.core.schedule import Wish, order_at
+from components.capture.core.schedule import Wish, decide
 from components.shared.wire.recording_config import DAYS, ScheduleSection, SpanMode
 from components.shared.wire.units import WallNs, from_datetime
 
@@ -69,16 +69,16 @@ def test_schedule_agrees_with_the_clock_on_the_wall(
     zone = ZoneInfo(where[0])
     begin = datetime.fromisoformat(where[1]).replace(tzinfo=UTC) - timedelta(days=DAYS_BEFORE)
     wish = Wish("schedule", zone, schedule)
-    order = order_at(wish, from_datetime(begin + timedelta(seconds=offset_s)))
+    decision = decide(wish, from_datetime(begin + timedelta(seconds=offset_s)))
     for minute in range((DAYS_BEFORE + DAYS_AFTER) * 24 * 60):
         moment = begin + timedelta(minutes=minute, seconds=offset_s)
         expected = looked_up(schedule, zone, moment)
         moment_ns = from_datetime(moment)
-        if order.until_ns is not None and moment_ns >= order.until_ns:
-            before, changed_ns = order, order.until_ns
+        if decision.until_ns is not None and moment_ns >= decision.until_ns:
+            before, changed_ns = decision, decision.until_ns
             assert moment_ns - changed_ns < 60 * 10**9, f"{moment}: the change at {changed_ns} was told a minute late"
-            order = order_at(wish, changed_ns)
-            assert order.recorded != before.recorded, f"{moment}: nothing changed when a change was told"
-            assert order_at(wish, WallNs(changed_ns - 1)).recorded == before.recorded
-        assert order.recorded == expected, f"{moment} in {zone.key}"
-        assert order.cause == (None if expected else "schedule")
+            decision = decide(wish, changed_ns)
+            assert decision.recorded != before.recorded, f"{moment}: nothing changed when a change was told"
+            assert decide(wish, WallNs(changed_ns - 1)).recorded == before.recorded
+        assert decision.recorded == expected, f"{moment} in {zone.key}"
+        assert decision.cause == (None if expected else "schedule")

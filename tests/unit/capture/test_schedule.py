@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from components.capture.core.schedule import SEARCH, Order, Wish, order_at
+from components.capture.core.schedule import SEARCH, Decision, Wish, decide
 from components.shared.wire.recording_config import ManualSection, Mode, ScheduleSection
 from components.shared.wire.units import NS_PER_S, WallNs, format_iso, from_datetime
 
@@ -22,9 +22,9 @@ def at(text: str) -> WallNs:
 
 def scheduled(schedule: ScheduleSection, zone: str, moment: str) -> tuple[str | None, str | None]:
     """The class of footage then, and until when (UTC, to the minute)."""
-    order = order_at(Wish("schedule", ZoneInfo(zone), schedule), at(moment))
-    assert (order.recorded is None) == (order.cause == "schedule")
-    return order.recorded, None if order.until_ns is None else format_iso(order.until_ns)[:16]
+    decision = decide(Wish("schedule", ZoneInfo(zone), schedule), at(moment))
+    assert (decision.recorded is None) == (decision.cause == "schedule")
+    return decision.recorded, None if decision.until_ns is None else format_iso(decision.until_ns)[:16]
 
 
 def every_day(text: str) -> ScheduleSection:
@@ -34,37 +34,37 @@ def every_day(text: str) -> ScheduleSection:
 @pytest.mark.parametrize(
     ("mode", "expected"),
     [
-        ("continuous", Order("continuous", None, None)),
-        ("motion", Order("motion", None, None)),
-        ("off", Order(None, "policy", None)),
-        ("schedule", Order(None, "schedule", None)),
+        ("continuous", Decision("continuous", None, None)),
+        ("motion", Decision("motion", None, None)),
+        ("off", Decision(None, "policy", None)),
+        ("schedule", Decision(None, "schedule", None)),
     ],
 )
-def test_a_mode_holds_for_good(mode: Mode, expected: Order) -> None:
+def test_a_mode_holds_for_good(mode: Mode, expected: Decision) -> None:
     """A mode without a schedule never changes by itself; an empty schedule records nothing."""
-    assert order_at(Wish(mode, BERLIN), NOW) == expected
+    assert decide(Wish(mode, BERLIN), NOW) == expected
 
 
 @pytest.mark.parametrize("mode", ["continuous", "motion", "schedule", "off"])
 def test_a_start_by_hand_counts_more_than_any_mode(mode: Mode) -> None:
     """What was started by hand is recorded as `continuous`, for good or until its moment."""
-    assert order_at(Wish(mode, BERLIN, manual=ManualSection(recording=True)), NOW) == Order("continuous", None, None)
+    assert decide(Wish(mode, BERLIN, manual=ManualSection(recording=True)), NOW) == Decision("continuous", None, None)
     until = ManualSection(recording=True, until="2026-11-25T12:40:00Z")
-    assert order_at(Wish(mode, BERLIN, manual=until), NOW) == Order("continuous", None, at("2026-11-25T12:40"))
+    assert decide(Wish(mode, BERLIN, manual=until), NOW) == Decision("continuous", None, at("2026-11-25T12:40"))
 
 
 def test_a_stop_by_hand_is_policy() -> None:
     """What was stopped by hand is not recorded for the cause `policy`."""
     stopped = Wish("continuous", BERLIN, manual=ManualSection(recording=False, until="2026-11-25T12:40:00Z"))
-    assert order_at(stopped, NOW) == Order(None, "policy", at("2026-11-25T12:40"))
+    assert decide(stopped, NOW) == Decision(None, "policy", at("2026-11-25T12:40"))
 
 
 def test_a_hand_counts_until_its_moment_and_not_at_it() -> None:
     """From its moment on a start or stop by hand is as if it had never been, to the nanosecond."""
     stopped = Wish("motion", BERLIN, manual=ManualSection(recording=False, until="2026-11-25T12:40:00Z"))
     end_ns = at("2026-11-25T12:40")
-    assert order_at(stopped, WallNs(end_ns - 1)).recorded is None
-    assert order_at(stopped, end_ns) == Order("motion", None, None)
+    assert decide(stopped, WallNs(end_ns - 1)).recorded is None
+    assert decide(stopped, end_ns) == Decision("motion", None, None)
 
 
 def test_a_schedule_is_said_in_local_time() -> None:
@@ -170,6 +170,6 @@ def test_midnight_may_come_twice() -> None:
 
 def test_an_answer_holds_for_a_bounded_time() -> None:
     """A schedule that changes at all tells of a change within the time that is searched."""
-    order = order_at(Wish("schedule", BERLIN, ScheduleSection(sun="02:10-02:50")), NOW)
-    assert order.until_ns is not None
-    assert order.until_ns - NOW <= SEARCH / timedelta(seconds=1) * NS_PER_S
+    decision = decide(Wish("schedule", BERLIN, ScheduleSection(sun="02:10-02:50")), NOW)
+    assert decision.until_ns is not None
+    assert decision.until_ns - NOW <= SEARCH / timedelta(seconds=1) * NS_PER_S

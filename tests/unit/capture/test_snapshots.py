@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from components.capture.core.packets import TimedPacket
-from components.capture.jpeg import Jpeg
 from components.capture.live_stream import LiveStream, Picture
-from components.capture.snapshots import SnapshotPlan, Snapshots
+from components.capture.snapshots import Jpeg, SnapshotPlan, Snapshots
 from components.shared.runtime.last_picture import (
     picture_path,
     read_last_picture,
@@ -175,11 +174,15 @@ def test_a_camera_without_a_plan_keeps_what_it_has(bench: Bench) -> None:
     """A camera that is off, or taken no pictures of, keeps its last one."""
     bench.main.show(b"one")
     bench.look()
-    bench.snapshots.drop_plan("cam-1")
+    bench.snapshots.drop_plan("cam-1", bench.sub.live)
+    bench.main.show(b"still kept")
+    bench.look(PERIOD_NS)
+    assert bench.kept() == b"JPEG of still kept"
+    bench.snapshots.drop_plan("cam-1", bench.main.live)
     bench.main.show(b"two")
     bench.snapshots.lost("cam-1")
     bench.look(PERIOD_NS)
-    assert bench.kept() == b"JPEG of one"
+    assert bench.kept() == b"JPEG of still kept"
     bench.plan(bench.main)
     bench.look()
     assert bench.kept() == b"JPEG of two"
