@@ -19,8 +19,9 @@ def hire_here(supplies: Supplies, open_source: OpenSource, limits: RecorderLimit
     context = supplies.context
 
     def hire(name: str) -> CameraThreads:
-        scribe = Scribe(context.clock)
-        pump = Pump(context.clock, scribe.wake)
+        live = LiveServer(context.data, context.clock, context.log)
+        scribe = Scribe(context.clock, live.is_watched)
+        pump = Pump(context.clock, scribe.wake, live.is_watched)
         workshop = Workshop(
             *(context.data, open_source, is_whole, supplies.disk, context.status, supplies.watch, pump, scribe),
             *(live, Snapshots(context.data, to_jpeg, context.clock, context.log)),

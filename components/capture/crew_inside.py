@@ -143,12 +143,12 @@ class _Crew:
         caller = Caller(calls)
         disk = GroupSync(setup.volume.root, self._room, clock, log, sources.door)
         threading.Thread(target=disk.run, args=(threading.Event(),), name="sync", daemon=True).start()
-        scribe = Scribe(clock)
-        pump = Pump(clock, scribe.wake)
+        live = LiveServer(setup.data, clock, log)
+        scribe = Scribe(clock, live.is_watched)
+        pump = Pump(clock, scribe.wake, live.is_watched)
         workshop = Workshop(
             *(setup.data, sources.open_source, sources.is_whole, disk, self._board, clock, pump, scribe),
-            LiveServer(setup.data, clock, log),
-            Snapshots(setup.data, to_jpeg, clock, log),
+            *(live, Snapshots(setup.data, to_jpeg, clock, log)),
             limits=sources.limits,
         )
         make_worker = workers_of(workshop, RemoteRows(caller), setup.volume, RemoteHints(caller), log)

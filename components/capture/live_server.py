@@ -83,6 +83,11 @@ class LiveServer:
         self._bell.setblocking(False)
         self._rung.setblocking(False)
         self._is_rung = False
+        self._readers = 0
+
+    def is_watched(self) -> bool:
+        """Whether anybody reads any stream."""
+        return self._readers > 0
 
     def stream(self, camera: str, stream: StreamName) -> LiveStream:
         """The stream of that name, the same one however often it is asked for."""
@@ -186,6 +191,7 @@ class LiveServer:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BYTES)
         reader = _Reader(place, connection, ReaderQueue(), self._clock.monotonic_ns())
         place.readers.append(reader)
+        self._readers += 1
         self._selector.register(connection, selectors.EVENT_READ, reader)
         place.stream.attach(reader.queue)
 
@@ -230,6 +236,7 @@ class LiveServer:
         if reader not in reader.place.readers:
             return
         reader.place.readers.remove(reader)
+        self._readers -= 1
         reader.place.stream.detach(reader.queue)
         self._selector.unregister(reader.connection)
         reader.connection.close()
