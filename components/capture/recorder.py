@@ -125,9 +125,9 @@ class Attempt:
         """The source is open."""
         self._timeline = RunTimeline(parameters)
         self._segmenter = Segmenter(parameters.video, self._workshop.segment.target_ns, self._workshop.is_whole)
+        place = RunPlace(self._timeline, self._ledger, self._clock, self._log)
         self._keeping = Keeping(
-            *(self._timeline, self._segmenter, RunPlace(self._timeline, self._ledger, self._clock, self._log)),
-            *(self._footage, self._ledger, self._live, self._wanted),
+            *(self._timeline, self._segmenter, place, self._footage, self._ledger, self._live, self._wanted)
         )
         self._watch = StreamWatch(self._workshop.limits.watch, self._clock.monotonic_ns())
         reason = parameters.audio_dropped
