@@ -17,7 +17,7 @@ from components.shared.errors import NvrError
 GROUPS = {
     "run a site on this machine": ("up", "reset"),
     "look": ("status", "cameras", "segments", "coverage", "export", "logs", "catalogue", "doctor"),
-    "configure": ("config", "secret", "bookmark"),
+    "configure": ("config", "secret", "record", "bookmark"),
     "develop": ("check", "test", "build", "bench", "lab", "pins", "docs", "new-component"),
 }
 """All commands, in the order of the help. Each is `cli/<name>.py` (`-` as `_`) with `HELP`, `add_arguments`, `run`."""

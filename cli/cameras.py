@@ -1,4 +1,4 @@
-"""The cameras of a site: their state and cause, what they send, what was recorded of them."""
+"""The cameras of a site: their state and cause, what they send, what was recorded of them, their last picture."""
 
 from __future__ import annotations
 
@@ -31,7 +31,20 @@ def run(arguments: argparse.Namespace) -> int:
 def print_cameras(cameras: Sequence[CameraView]) -> None:
     """Print cameras as a table."""
     print_table(
-        ("camera", "state", "cause", "video", "fps", "Mbit/s", "segments", "frames", "gaps s", "events"),
+        (
+            "camera",
+            "state",
+            "cause",
+            "video",
+            "fps",
+            "Mbit/s",
+            "segments",
+            "frames",
+            "gaps s",
+            "events",
+            "sub",
+            "last picture",
+        ),
         [
             (
                 view.id,
@@ -44,6 +57,8 @@ def print_cameras(cameras: Sequence[CameraView]) -> None:
                 str(view.frames_recorded),
                 f"{view.gap_seconds:.1f}",
                 str(view.motion_events),
+                view.sub,
+                view.snapshot and f"{view.snapshot_taken} {view.snapshot}",
             )
             for view in cameras
         ],

@@ -160,6 +160,15 @@ def propose(data: Path, document: str, changes: Any, answer_s_max: float = ANSWE
     return Change(answer["state"], answer.get("version"), answer.get("error"))
 
 
+def read_in_force(data: Path, document: str) -> dict[str, Any] | None:
+    """A document in force; None when there is none of that name. Rejected where no site has run."""
+    folder = config_folder(data)
+    if not folder.is_dir():
+        raise no_site(data)
+    held = _read(folder / f"{document}.json")
+    return None if held is None else held["raw"]
+
+
 def tell_change(document: str, change: Change, as_json: bool) -> int:
     """Tell what became of a change; 1 when it was refused."""
     if as_json:

@@ -23,8 +23,9 @@ from components.shared.catalogue.retention import early_deletions
 from components.shared.catalogue.sync import SyncReader
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.config import read_snapshot
+from components.shared.runtime.last_picture import picture_path, read_last_picture
 from components.shared.wire.recording_config import RetentionSection
-from components.shared.wire.units import NS_PER_S
+from components.shared.wire.units import NS_PER_S, format_iso
 from fleet.artifacts import PUBLISHER_PREFIX
 from local.site import Layout
 
@@ -33,7 +34,10 @@ DEFAULT_DATA = Path(".nvr")
 
 @dataclass(frozen=True, slots=True)
 class CameraView:
-    """One camera as its owner wants to see it. Rates are those of the newest closed segment."""
+    """One camera as its owner wants to see it. Rates are those of the newest closed segment of its main stream.
+
+    `sub` is the state of its sub stream, empty without one; `snapshot` the path of its last picture, empty without one.
+    """
 
     id: str
     state: str
@@ -47,6 +51,9 @@ class CameraView:
     segments: int
     gap_seconds: float
     motion_events: int
+    sub: str = ""
+    snapshot: str = ""
+    snapshot_taken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,8 @@ def _cameras(data: Path) -> list[CameraView]:
     try:
         with closing(CaptureReader.open(data)) as reader:
             streams = [stream for stream in reader.streams() if stream.stream == "main"]
-            runs, gaps = reader.runs(), reader.gaps()
+            subs = {stream.camera: stream.state for stream in reader.streams() if stream.stream == "sub"}
+            runs, gaps = reader.runs(), reader.gaps(stream="main")
             totals = {total.camera: total for total in reader.totals() if total.stream == "main"}
             newest_of = {camera: reader.segment(total.newest) for camera, total in totals.items()}
     except Transient:
@@ -173,6 +181,7 @@ def _cameras(data: Path) -> list[CameraView]:
     events = _events_by_camera(data)
     views = []
     for stream in streams:
+        picture = read_last_picture(data, stream.camera)
         own_runs = [run for run in runs if (run.camera, run.stream) == (stream.camera, stream.stream)]
         newest = newest_of.get(stream.camera)
         span_s = (newest.end_ns - newest.start_ns) / NS_PER_S if newest and newest.end_ns else 0.0
@@ -190,6 +199,9 @@ def _cameras(data: Path) -> list[CameraView]:
                 segments=totals[stream.camera].segments if stream.camera in totals else 0,
                 gap_seconds=_gap_seconds([gap for gap in gaps if gap.camera == stream.camera]),
                 motion_events=events.get(stream.camera, 0),
+                sub=subs.get(stream.camera, ""),
+                snapshot=str(picture_path(data, stream.camera)) if picture else "",
+                snapshot_taken=format_iso(picture.taken_ns) if picture else "",
             )
         )
     return sorted(views, key=lambda view: view.id)

@@ -43,13 +43,11 @@ from components.shared.runtime.component import Context, Task
 from components.shared.runtime.config import ConfigWatcher
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log
-from components.shared.wire.object_keys import StreamName
+from components.shared.wire.object_keys import split_stem, stream_stem
 from components.shared.wire.units import WallNs
 
 VOLUME = "main"
 """The volume that every box has: a folder of the data root."""
-
-STREAM: StreamName = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +125,21 @@ def assemble(
     hints = Hints(context.bus, clock, log)
     hired = hiring(Supplies(context, catalogue, volume, disk, hints, clock))
 
-    def make_ledger(camera: str) -> StreamLedger:
-        return StreamLedger(camera, STREAM, catalogue, hints, clock, log.bind(camera=camera))
+    def make_ledger(name: str) -> StreamLedger:
+        return StreamLedger(*split_stem(name), catalogue, hints, clock, log.bind(camera=name))
 
     def settle(left: Left) -> None:
         if left.plan.folder is not None and left.plan.is_on:
             bound = log.bind(camera=left.camera)
-            settle_import(left, catalogue, ImportLedger(left.camera, STREAM, catalogue, hints, clock, bound), bound)
+            settle_import(
+                left, catalogue, ImportLedger(*split_stem(left.camera), catalogue, hints, clock, bound), bound
+            )
         else:
             settle_left(left, catalogue, make_ledger, log)
 
     crews = Crews(hired.hire, settle, context.status, clock, log)
     applied = AppliedReporter(context.bus, context.name, clock)
-    known = frozenset(row.camera for row in catalogue.streams())
+    known = frozenset(stream_stem(row.camera, row.stream) for row in catalogue.streams())
     cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
 
     guard = UpdateGuard(context.bus, catalogue.open_segments, lambda: cameras.segment_ns, clock, log)
@@ -153,7 +153,9 @@ def assemble(
             all_closed.set()
 
     tools = JanitorTools(
-        *(context.data, room.reserve_bytes, hints, context.status, clock, log), lambda: clock.look().is_trusted
+        *(context.data, room.reserve_bytes, hints, context.status, clock, log),
+        is_clock_trusted=lambda: clock.look().is_trusted,
+        mode_of=lambda row: catalogue.mode_of(row.segment),
     )
     janitor = Janitor(catalogue, ConfigWatcher(context.data, clock), tools)
     tasks = (

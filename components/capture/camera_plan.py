@@ -1,17 +1,32 @@
-"""What a recorder is told of a camera: what of its document matters to recording, and since when this process runs."""
+"""What a recorder is told of a camera's stream: how to read it, what is wanted of it, since when this process runs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from components.capture.core.schedule import NotRecorded
 from components.capture.packet_source import Transport
+from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.site_config import FOLDER_SCHEME
 from components.shared.wire.units import WallNs
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of a stream that is read; a change is followed while it is read, without a break.
+
+    `recorded` is the class of its footage, None when it is not to be recorded, for `cause` then. `snapshot_ns` is how
+    often its picture is kept, 0 for never.
+    """
+
+    recorded: SpanMode | None = "continuous"
+    cause: NotRecorded | None = None
+    snapshot_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CameraPlan:
-    """What of a camera's document matters here: a change of it begins the worker anew.
+    """How to read a stream: a change of it begins the worker anew, but for what is wanted of it.
 
     `time_zone` is that of the names of files, for a camera whose footage comes as files; empty for others.
     """
@@ -21,6 +36,7 @@ class CameraPlan:
     transport: Transport
     wants_audio: bool
     is_on: bool
+    wanted: Wanted = field(default=Wanted(), compare=False)
     time_zone: str = ""
 
     @property

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.camera_worker import CameraWorker
 from components.capture.core.reconnect import StreamStatus
 from components.capture.crew import CameraReport, CrewEnd
@@ -29,7 +29,7 @@ from components.capture.workshop import Workshop
 from components.shared.catalogue.capture import Volume
 from components.shared.errors import Fatal
 from components.shared.runtime.log import Log
-from components.shared.wire.object_keys import StreamName
+from components.shared.wire.object_keys import StreamName, split_stem
 
 
 class Worker(Protocol):
@@ -47,14 +47,14 @@ class Worker(Protocol):
     def waiting(self) -> int:
         """Packets, or files, that wait."""
 
+    def want(self, wanted: Wanted) -> None:
+        """What is wanted from now on."""
+
     def run(self, stop: threading.Event) -> None:
         """Do it until `stop` is set."""
 
 
 MakeWorker = Callable[[str, CameraPlan, WorkerStart | None], Worker]
-
-
-STREAM: StreamName = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class _Running:
 def workers_of(
     workshop: Workshop, rows: StreamRows, imports: ImportRows, volume: Volume, hints: GivesHints, log: Log
 ) -> MakeWorker:
-    """What makes the workers of a crew: each with the footage and the record of its camera."""
+    """What makes the workers of a crew: each with the footage and the record of its stream."""
     tools = ImportTools(
         clock=workshop.clock,
         board=workshop.board,
@@ -76,18 +76,19 @@ def workers_of(
         target_ns=lambda: workshop.segment.target_ns,
     )
 
-    def make_importer(camera: str, plan: ImportPlan) -> Worker:
-        bound = log.bind(camera=camera)
-        ledger = ImportLedger(camera, STREAM, rows, hints, workshop.clock, bound)
-        return FolderImporter(plan, Archive(camera, STREAM, rows, imports, volume, hints), ledger, tools, bound)
+    def make_importer(camera: str, stream: StreamName, plan: ImportPlan, bound: Log) -> Worker:
+        ledger = ImportLedger(camera, stream, rows, hints, workshop.clock, bound)
+        return FolderImporter(plan, Archive(camera, stream, rows, imports, volume, hints), ledger, tools, bound)
 
-    def make_worker(camera: str, plan: CameraPlan, start: WorkerStart | None) -> Worker:
-        bound = log.bind(camera=camera)
+    def make_worker(name: str, plan: CameraPlan, start: WorkerStart | None) -> Worker:
+        camera, stream = split_stem(name)
+        bound = log.bind(camera=camera) if stream == "main" else log.bind(camera=camera, stream=stream)
         if plan.folder is not None and plan.is_on:
-            return make_importer(camera, ImportPlan(Path(plan.folder), ZoneInfo(plan.time_zone), plan.wants_audio))
-        footage = Footage(camera, STREAM, rows, volume, workshop.disk, hints, bound)
-        ledger = StreamLedger(camera, STREAM, rows, hints, workshop.clock, bound)
-        return CameraWorker(camera, plan, workshop, footage, ledger, bound, start)
+            files = ImportPlan(Path(plan.folder), ZoneInfo(plan.time_zone), plan.wants_audio)
+            return make_importer(camera, stream, files, bound)
+        footage = Footage(camera, stream, rows, volume, workshop.disk, hints, bound)
+        ledger = StreamLedger(camera, stream, rows, hints, workshop.clock, bound)
+        return CameraWorker(name, plan, workshop, footage, ledger, bound, start)
 
     return make_worker
 
@@ -107,6 +108,8 @@ class CameraThreads:
         self._all_ended = threading.Event()
         self._start("pump", lambda: workshop.pump.run(self._all_ended))
         self._start("scribe", lambda: workshop.scribe.run(self._all_ended))
+        self._start("live", lambda: workshop.live.run(self._all_ended))
+        self._start("snapshots", lambda: workshop.snapshots.run(self._all_ended))
 
     @property
     def cameras(self) -> Mapping[str, CameraReport]:
@@ -131,6 +134,11 @@ class CameraThreads:
         """See Crew."""
         self._running[camera].stop.set()
         self._workshop.scribe.wake()
+
+    def want(self, camera: str, wanted: Wanted) -> None:
+        """See Crew."""
+        if camera in self._running:
+            self._running[camera].worker.want(wanted)
 
     def tune(self, segment_ns: int, has_room: bool) -> None:
         """See Crew; whether there is room the workers see by themselves."""

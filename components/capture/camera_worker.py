@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
+from components.capture.core.gap_story import GapStory, Reason
 from components.capture.core.reconnect import Cause, StreamStatus
 from components.capture.footage import Footage
 from components.capture.packet_source import SourceFailed, SourceRefused, SourceRequest
 from components.capture.recorder import Attempt
 from components.capture.run_place import leave_future
+from components.capture.snapshots import SnapshotPlan
 from components.capture.stream_ledger import StreamLedger
 from components.capture.workshop import Workshop
 from components.shared.errors import Rejected, Transient
@@ -46,11 +48,11 @@ class SinceRecording(Backoff):
 
 
 class CameraWorker:
-    """One camera's worker; `run` is called once, the properties may be asked by other threads."""
+    """One stream's worker; `run` is called once, `want` and the properties are for other threads too."""
 
     def __init__(
         self,
-        camera: str,
+        name: str,
         plan: CameraPlan,
         workshop: Workshop,
         footage: Footage,
@@ -58,8 +60,12 @@ class CameraWorker:
         log: Log,
         start: WorkerStart | None,
     ) -> None:
-        self.camera = camera
+        """`name` is for messages."""
+        self.name = name
         self.plan = plan
+        self._wanted = plan.wanted
+        self._story = GapStory(plan.wanted.cause, "starting")
+        self._live = workshop.live.stream(ledger.camera, ledger.stream)
         self._workshop = workshop
         self._footage = footage
         self._ledger = ledger
@@ -82,8 +88,23 @@ class CameraWorker:
         attempt = self._attempt
         return attempt.queue.waiting if attempt is not None else 0
 
+    def want(self, wanted: Wanted) -> None:
+        """What is wanted from now on; pictures follow it as they come."""
+        before, self._wanted = self._wanted, wanted
+        if before.cause != wanted.cause:
+            self._story.turned(self._workshop.clock.wall_ns(), wanted.cause)
+        self._plan_snapshots()
+
     def run(self, stop: threading.Event) -> None:
         """Record, or keep the record of not recording, until `stop` is set. Fatal and foreign exceptions are raised."""
+        self._plan_snapshots()
+        try:
+            self._run(stop)
+        finally:
+            self._workshop.snapshots.drop_plan(self._ledger.camera, self._live)
+            self._workshop.live.forget(self._ledger.camera, self._ledger.stream)
+
+    def _run(self, stop: threading.Event) -> None:
         clock = self._workshop.clock
         backoff = SinceRecording(self._workshop.limits.backoff.schedule_s, failures=self._failures_of_camera)
         began = retry("begin", self._begin, backoff, clock, stop, self._log, self._tell_board)
@@ -103,24 +124,36 @@ class CameraWorker:
         return 0 if self._status.cause == "disk" else self._status.failures
 
     def _begin(self) -> bool:
-        self._ledger.begin(self._start, "starting" if self.plan.is_on else "policy")
+        self._ledger.begin(self._start, self._wanted.cause or "starting")
         return True
+
+    def _plan_snapshots(self) -> None:
+        """Have the stream's picture kept as often as is wanted; a stream that is off shows none."""
+        period_ns = self._wanted.snapshot_ns if self.plan.is_on else 0
+        if period_ns:
+            self._workshop.snapshots.set_plan(self._ledger.camera, SnapshotPlan(period_ns, (self._live,)))
+        else:
+            self._workshop.snapshots.drop_plan(self._ledger.camera, self._live)
 
     def _record(self, stop: threading.Event) -> None:
         self._ended_before_ns = self._footage.ended_ns
         request = SourceRequest(
-            camera=self.camera,
+            camera=self.name,
             url=self.plan.url,
             transport=self.plan.transport,
             wants_audio=self.plan.wants_audio,
             secret=self.plan.secret,
             login=self._read_login(),
         )
-        self._attempt = Attempt(request, self._workshop, self._footage, self._ledger, self._log, self._on_pictures)
+        self._attempt = Attempt(
+            *(request, self._workshop, self._footage, self._ledger, self._log),
+            *(self._live, lambda: self._wanted, self._on_pictures),
+        )
         try:
             self._attempt.run(stop)
         finally:
             self._attempt = None
+            self._workshop.snapshots.lost(self._ledger.camera)
 
     def _read_login(self) -> Secret | None:
         if self.plan.secret is None:
@@ -128,15 +161,23 @@ class CameraWorker:
         try:
             return read_secret(self._workshop.data, self.plan.secret)
         except Transient as error:
-            raise SourceFailed("authentication", f"camera {self.camera}: {error}") from error
+            raise SourceFailed("authentication", f"camera {self.name}: {error}") from error
         except Rejected as error:
-            raise SourceRefused("authentication", f"camera {self.camera}: {error}") from error
+            raise SourceRefused("authentication", f"camera {self.name}: {error}") from error
 
-    def _on_pictures(self) -> None:
+    def _on_pictures(self, is_recorded: bool) -> None:
+        """Pictures come: the stream is recorded, or it is off though it is read; nothing while a keyframe is due."""
         self._workshop.board.progressed()
-        if self._status.state != "recording":
-            self._status = self._status.recording()
-            self._ledger.changed(self._status)
+        cause = self._wanted.cause
+        if is_recorded:
+            status = self._status.recording()
+        elif cause is not None:
+            status = StreamStatus("off", cause)
+        else:
+            return
+        if status != self._status:
+            self._status = status
+            self._ledger.changed(status)
 
     def _failed(self, error: Transient | Rejected) -> None:
         cause: Cause = getattr(error, "cause", "disk")  # what has no cause of its own comes from the catalogue
@@ -144,7 +185,8 @@ class CameraWorker:
         has_recorded = ended_ns is not None and ended_ns != self._ended_before_ns
         since_ns = ended_ns if has_recorded and ended_ns is not None else self._workshop.clock.wall_ns()
         self._status = self._status.failed(cause)
-        self._ledger.lost(since_ns, cause, str(error))
+        for reason in self._story.failed(Reason(since_ns, cause, str(error)), has_recorded):
+            self._ledger.lost(reason.since_ns, reason.cause, reason.detail)
         self._follow_clock()
         self._ledger.changed(self._status)
         self._tell_board(error)

@@ -1,8 +1,11 @@
-"""All cameras of this box: which of them are to be recorded, following the configuration.
+"""All cameras of this box: which of their streams are to be read and recorded, following configuration and clock.
 
-Cameras come, go and change while the others are recorded without a break. A change that matters to a camera's recording
-ends its worker, with every segment closed, and begins a new one; the length of segments changes for all at once.
-A camera that failed is tried at once when its secret is written anew. Who records them is the crews' matter.
+Cameras come, go and change while the others are recorded without a break. A change of how a stream is read ends its
+worker, with every segment closed, and begins a new one; what is wanted of it, by mode, schedule or hand, changes while
+it is read, at its moment; the length of segments changes for all at once. A camera that failed is tried at once when
+its secret is written anew. Who records them is the crews' matter.
+
+Streams are known by their stems: `cam-1`, and `cam-1~sub` for its sub stream.
 """
 
 from __future__ import annotations
@@ -10,20 +13,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from components.capture.camera_plan import CameraPlan, WorkerStart
 from components.capture.core.reconnect import StreamStatus
+from components.capture.core.schedule import Decision, Wish, decide
 from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.stream_ledger import StreamLedger
+from components.capture.stream_plans import plan_streams
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context
 from components.shared.runtime.config import Snapshot
+from components.shared.runtime.last_picture import remove_last_picture
 from components.shared.runtime.secrets import secret_path
+from components.shared.wire.object_keys import split_stem, stream_stem
 from components.shared.wire.recording_config import RecordingSection
-from components.shared.wire.site_config import FOLDER_SCHEME, CameraDocument, SiteDocument
-from components.shared.wire.units import NS_PER_MS, NS_PER_S
+from components.shared.wire.site_config import CameraDocument
+from components.shared.wire.units import NS_PER_MS, NS_PER_S, WallNs
 
 TEND_NS = 200 * NS_PER_MS
 """How soon a crew that crashed is noticed, and another one begun; a look at all crews costs 0.1 ms."""
@@ -60,7 +68,7 @@ class Cameras:
         known: frozenset[str],
         start: WorkerStart,
     ) -> None:
-        """`known` are the cameras that have a row, whether they are configured still or not."""
+        """`known` are the streams that have a row, whether they are configured still or not."""
         self._config = context.config
         self._applied = applied
         self._crews = crews
@@ -76,6 +84,10 @@ class Cameras:
         self._report_due_ns: int | None = None
         self._look_due_ns = 0
         self._segment_ns = RecordingSection().segment_s * NS_PER_S
+        self._documents: dict[str, CameraDocument] = {}
+        self._zone = ZoneInfo("UTC")
+        self._decisions: dict[str, tuple[WallNs, Decision]] = {}
+        self._is_planned = True
         self._plans: dict[str, CameraPlan] = {}
         self._named: frozenset[str] = frozenset()
         self._running: dict[str, _Running] = {}
@@ -88,6 +100,8 @@ class Cameras:
                 if self._clock.monotonic_ns() >= self._look_due_ns:
                     self.look()
                     self._look_due_ns = self._clock.monotonic_ns() + LOOK_NS
+                else:
+                    self._follow_clock()
                 self._crews.tune(self._segment_ns, self._disk.has_room)
                 self._crews.look()
                 self._clock.wait(stop, TEND_NS)
@@ -97,6 +111,7 @@ class Cameras:
     def look(self) -> None:
         """Follow what has changed."""
         self._follow_config()
+        self._follow_clock()
         for camera, running in list(self._running.items()):
             if not self._crews.holds(camera):
                 del self._running[camera]
@@ -136,10 +151,48 @@ class Cameras:
         self._report_due_ns = None
         site = snapshot.site.document
         self._segment_ns = site.recording.segment_s * NS_PER_S
+        self._documents = {camera: loaded.document for camera, loaded in snapshot.cameras.items()}
+        self._zone = ZoneInfo(site.time_zone)
+        self._decisions = {}
+        self._is_planned = False
         # A camera whose document is not good (yet) is still one of the site's: its record goes on.
-        self._named = frozenset(site.cameras)
-        self._plans = {camera: _plan(loaded.document, site) for camera, loaded in snapshot.cameras.items()}
-        self._log.info("config_followed", cameras=len(self._plans), segment_s=site.recording.segment_s)
+        self._named = frozenset(stem for camera in site.cameras for stem in self._stems(camera))
+        self._log.info("config_followed", cameras=len(self._documents), segment_s=site.recording.segment_s)
+
+    def _stems(self, camera: str) -> list[str]:
+        """The streams that a camera of the site may have, by all that is known of it."""
+        document = self._documents.get(camera)
+        both = [stream_stem(camera, "main"), stream_stem(camera, "sub")]
+        return both if document is None or document.sub is not None else both[:1]
+
+    def _follow_clock(self) -> None:
+        """Decide anew where the time has come, or the clock was put back, and have it followed."""
+        now_ns = self._clock.wall_ns()
+        due = {camera: document for camera, document in self._documents.items() if not self._is_decided(camera, now_ns)}
+        if not due and self._is_planned:
+            return
+        for camera, document in due.items():
+            wish = Wish(document.mode, self._zone, document.schedule, document.manual)
+            self._decisions[camera] = (now_ns, decide(wish, now_ns))
+        self._is_planned = True
+        self._plans = {
+            stem: plan
+            for camera, document in self._documents.items()
+            for stem, plan in plan_streams(camera, document, self._decisions[camera][1], self._zone.key).items()
+        }
+        for stem, running in self._running.items():
+            plan = self._plans.get(stem)
+            if plan == running.plan and plan.wanted != running.plan.wanted and self._crews.holds(stem):
+                running.plan = plan
+                self._crews.want(stem, plan.wanted)
+                self._log.info("stream_wanted", stream=stem, recorded=plan.wanted.recorded, cause=plan.wanted.cause)
+
+    def _is_decided(self, camera: str, now_ns: WallNs) -> bool:
+        """Whether the decision about a camera holds at that moment."""
+        if camera not in self._decisions:
+            return False
+        decided_ns, decision = self._decisions[camera]
+        return decided_ns <= now_ns and (decision.until_ns is None or now_ns < decision.until_ns)
 
     def _begin(self, camera: str, plan: CameraPlan) -> None:
         start = None if camera in self._begun else self._start
@@ -155,6 +208,8 @@ class Cameras:
         for camera in sorted(self._known - self._named - self._running.keys()):
             try:
                 self._make_ledger(camera).removed()
+                if split_stem(camera)[1] == "main":
+                    remove_last_picture(self._data, camera)
             except (Transient, Rejected) as error:
                 self._log.warning("camera_not_forgotten", camera=camera, error=error)
                 continue
@@ -180,15 +235,3 @@ class Cameras:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_ino
-
-
-def _plan(document: CameraDocument, site: SiteDocument) -> CameraPlan:
-    comes_as_files = document.source.url.startswith(FOLDER_SCHEME)
-    return CameraPlan(
-        url=document.source.url,
-        secret=document.source.secret,
-        transport=document.source.transport,
-        wants_audio=document.audio,
-        is_on=document.mode != "off",
-        time_zone=(document.source.time_zone or site.time_zone) if comes_as_files else "",
-    )

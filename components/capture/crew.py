@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.core.reconnect import StreamStatus
 
 
@@ -51,6 +51,9 @@ class Crew(Protocol):
 
     def end(self, camera: str) -> None:
         """Record it no more."""
+
+    def want(self, camera: str, wanted: Wanted) -> None:
+        """This is wanted of the camera from now on; what it has recorded so far goes on without a break."""
 
     def tune(self, segment_ns: int, has_room: bool) -> None:
         """How long segments should be, and whether the disk has room, for all cameras from now on."""

@@ -29,15 +29,19 @@ from components.capture.crew_messages import (
     Setup,
     Stop,
     Tune,
+    Want,
     post,
     receive,
 )
 from components.capture.group_sync import GroupSync
+from components.capture.jpeg import to_jpeg
+from components.capture.live_server import LiveServer
 from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
 from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import RemoteHints, RemoteImports, RemoteRows
 from components.capture.scribe import Scribe
+from components.capture.snapshots import Snapshots
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.errors import NvrError, Transient
 from components.shared.runtime.clock import SystemClock
@@ -139,10 +143,12 @@ class _Crew:
         caller = Caller(calls)
         disk = GroupSync(setup.volume.root, self._room, clock, log, sources.door)
         threading.Thread(target=disk.run, args=(threading.Event(),), name="sync", daemon=True).start()
-        scribe = Scribe(clock)
-        pump = Pump(clock, scribe.wake)
+        live = LiveServer(setup.data, clock, log)
+        scribe = Scribe(clock, live.is_watched)
+        pump = Pump(clock, scribe.wake, live.is_watched)
         workshop = Workshop(
             *(setup.data, sources.open_source, sources.is_whole, disk, self._board, clock, pump, scribe),
+            *(live, Snapshots(setup.data, to_jpeg, clock, log)),
             limits=sources.limits,
         )
         rows, imports, hints = RemoteRows(caller), RemoteImports(caller), RemoteHints(caller)
@@ -175,6 +181,8 @@ class _Crew:
             self._threads.begin(order.camera, order.plan, order.start)
         elif isinstance(order, EndCamera):
             self._threads.end(order.camera)
+        elif isinstance(order, Want):
+            self._threads.want(order.camera, order.wanted)
         elif isinstance(order, Tune):
             self._room.has_room = order.has_room
             self._threads.tune(order.segment_ns, order.has_room)

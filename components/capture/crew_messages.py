@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.crew import CameraReport
 from components.shared.catalogue.capture import Volume
 from components.shared.errors import Transient
@@ -55,6 +55,14 @@ class EndCamera:
 
 
 @dataclass(frozen=True, slots=True)
+class Want:
+    """This is wanted of the camera from now on."""
+
+    camera: str
+    wanted: Wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Tune:
     """How long segments should be, and whether the disk has room."""
 
@@ -67,7 +75,7 @@ class Stop:
     """End all cameras, then yourself."""
 
 
-Order = Setup | BeginCamera | EndCamera | Tune | Stop
+Order = Setup | BeginCamera | EndCamera | Want | Tune | Stop
 
 
 @dataclass(frozen=True, slots=True)

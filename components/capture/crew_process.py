@@ -20,10 +20,21 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from components.capture.calls import Table, answer_calls
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.core.reconnect import StreamStatus
 from components.capture.crew import CameraReport, CrewEnd
-from components.capture.crew_messages import BeginCamera, CrewReport, EndCamera, Order, Setup, Stop, Tune, post, receive
+from components.capture.crew_messages import (
+    BeginCamera,
+    CrewReport,
+    EndCamera,
+    Order,
+    Setup,
+    Stop,
+    Tune,
+    Want,
+    post,
+    receive,
+)
 from components.capture.workshop import Board
 from components.shared.errors import Transient
 from components.shared.runtime.clock import Clock
@@ -109,6 +120,10 @@ class CrewProcess:
     def end(self, camera: str) -> None:
         """See Crew."""
         self._order(EndCamera(camera))
+
+    def want(self, camera: str, wanted: Wanted) -> None:
+        """See Crew."""
+        self._order(Want(camera, wanted))
 
     def tune(self, segment_ns: int, has_room: bool) -> None:
         """See Crew."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.core.placing import CAMERAS_PER_CREW, choose_crew
 from components.capture.core.suspicion import Standing, Suspicion
 from components.capture.crew import CameraReport, Crew, CrewEnd, HireCrew
@@ -104,6 +104,13 @@ class Crews:
     def begin(self, camera: str, plan: CameraPlan, start: WorkerStart | None) -> None:
         """Record this camera from now on; it must not be held."""
         self._held[camera] = _Held(plan, start)
+
+    def want(self, camera: str, wanted: Wanted) -> None:
+        """This is wanted of a camera that is held, from now on, whoever records it."""
+        held = self._held[camera]
+        held.plan = replace(held.plan, wanted=wanted)
+        if held.crew is not None and not held.is_ending:
+            held.crew.want(camera, wanted)
 
     def end(self, camera: str) -> None:
         """Record it no more; it is held until it has ended."""

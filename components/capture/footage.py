@@ -26,6 +26,7 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import SegmentClosed
 from components.shared.wire.object_keys import StreamName, segment_id
+from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.segment_file import media_duration_ns
 from components.shared.wire.units import NS_PER_S, WallNs
 
@@ -44,6 +45,7 @@ class _Segment:
     row: SegmentRow
     file: RecordedFile
     writer: SegmentWriter
+    mode: SpanMode
 
 
 class Footage:
@@ -77,6 +79,11 @@ class Footage:
     def is_recording(self) -> bool:
         """Whether a segment is open."""
         return self._segment is not None
+
+    @property
+    def mode(self) -> SpanMode | None:
+        """The class of the segment at hand; None without one."""
+        return self._segment.mode if self._segment is not None else None
 
     def settle(self) -> None:
         """Finish what an attempt before could not. Transient when the disk is still not able to."""
@@ -112,12 +119,12 @@ class Footage:
             clock_offset_s=None if known.offset_ns is None else round(known.offset_ns / NS_PER_S, 3),
         )
 
-    def begin_segment(self, dts: int, video: VideoParameters) -> None:
-        """A segment of the run begins with the picture at `dts`. DiskFailed when the disk has no place for it."""
+    def begin_segment(self, dts: int, video: VideoParameters, mode: SpanMode = "continuous") -> None:
+        """A segment of the run, of that class, begins with the picture at `dts`. DiskFailed when there is no place."""
         run = self._need_run()
         start_ns = run.timeline.wall_ns(dts)
         row = open_row(self._camera, self._stream, start_ns, run.run, self._volume.volume)
-        self._catalogue.open_segment(row)
+        self._catalogue.open_segment(row, mode)
         self._is_unsettled = True
         self.ended_ns = start_ns
         where = f"camera {self._camera}, segment {row.segment}"
@@ -127,8 +134,14 @@ class Footage:
         except FileRefused:
             file.close()
             raise
-        self._segment = _Segment(row, file, writer)
+        self._segment = _Segment(row, file, writer, mode)
         self._disk.add(file)
+
+    def keep_longer(self) -> None:
+        """The segment at hand is of the class `continuous` from now on. Transient."""
+        if self._segment is not None and self._segment.mode != "continuous":
+            self._catalogue.keep_longer(self._segment.row.segment)
+            self._segment.mode = "continuous"
 
     def write(self, timed: TimedPacket) -> None:
         """A packet of the segment at hand; audio without one is left out. DiskFailed, FileRefused."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 
+from components.capture.camera_plan import Wanted
 from components.capture.core.import_plan import OLDEST_NS, FreeTime, choose_reading, place_start
 from components.capture.core.reconnect import SCHEDULE_S, StreamStatus
 from components.capture.core.segmenter import IsWhole
@@ -129,6 +130,9 @@ class FolderImporter:
     def waiting(self) -> int:
         """Files that are not imported yet."""
         return len(self._waiting)
+
+    def want(self, wanted: Wanted) -> None:
+        """Nothing: what files bring was chosen by whoever made them, and is kept."""
 
     def run(self, stop: threading.Event) -> None:
         """Import what comes, until `stop` is set. Fatal and foreign exceptions are raised."""

@@ -24,8 +24,8 @@ class ImportLedger:
     def __init__(
         self, camera: str, stream: StreamName, rows: StreamRows, hints: GivesHints, clock: Clock, log: Log
     ) -> None:
-        self._camera = camera
-        self._stream = stream
+        self.camera = camera
+        self.stream = stream
         self._rows = rows
         self._hints = hints
         self._clock = clock
@@ -39,9 +39,9 @@ class ImportLedger:
         row = self._row()
         assert row is not None, "written just now"
         # Where another cause was open it ends now; where nothing was, the gap begins where the record ends.
-        gaps = self._rows.gaps(self._camera, since_ns=_FAR_FUTURE_NS, stream=self._stream)
+        gaps = self._rows.gaps(self.camera, since_ns=_FAR_FUTURE_NS, stream=self.stream)
         start_ns = self._clock.wall_ns() if gaps else row.enabled_since_ns
-        self._rows.begin_gap(self._camera, self._stream, start_ns, CAUSE)
+        self._rows.begin_gap(self.camera, self.stream, start_ns, CAUSE)
 
     def changed(self, status: StreamStatus) -> None:
         """The stream's state is this now. Transient when the catalogue does not take it."""
@@ -52,13 +52,13 @@ class ImportLedger:
         # The row is read each time: files that bring older time let the record begin earlier.
         enabled_ns = now_ns if row is None else row.enabled_since_ns
         self._rows.set_stream(
-            StreamRow(self._camera, self._stream, status.state, status.cause, now_ns, status.failures, enabled_ns)
+            StreamRow(self.camera, self.stream, status.state, status.cause, now_ns, status.failures, enabled_ns)
         )
         self._told = status
         self._hints.give(
             StreamChanged(
-                camera=self._camera,
-                stream=self._stream,
+                camera=self.camera,
+                stream=self.stream,
                 state=status.state,
                 cause=status.cause,
                 since_wall_ns=now_ns,
@@ -69,7 +69,7 @@ class ImportLedger:
 
     def _row(self) -> StreamRow | None:
         known = self._rows.streams()
-        return next((row for row in known if (row.camera, row.stream) == (self._camera, self._stream)), None)
+        return next((row for row in known if (row.camera, row.stream) == (self.camera, self.stream)), None)
 
 
 _FAR_FUTURE_NS = 2**62

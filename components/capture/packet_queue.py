@@ -24,6 +24,9 @@ WAITING_BYTES_MAX = 16 * 1024 * 1024
 WAITING_PACKETS_MAX = 16_384
 """The same for streams of many small packets: a packet costs some hundred bytes beside its payload."""
 
+WATCHED_TICK_NS = 40 * NS_PER_MS
+"""While somebody watches a stream live, pictures are handed on as they come, 25 a second."""
+
 TICK_NS = 200 * NS_PER_MS
 """A fifth of what a killed process may lose, and five wake-ups a second for each camera."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 from components.capture.core.packets import EncodedPacket
-from components.capture.packet_queue import PacketQueue
+from components.capture.packet_queue import WATCHED_TICK_NS, PacketQueue
 from components.shared.runtime.clock import Clock
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
@@ -49,10 +49,16 @@ class PumpedSource(Protocol):
 class Pump:
     """Any thread may have a source read; `run` reads."""
 
-    def __init__(self, clock: Clock, on_read: Callable[[], None]) -> None:
-        """`on_read` is called when all were looked at: what was read is best worked on while it is warm."""
+    def __init__(
+        self, clock: Clock, on_read: Callable[[], None], is_watched: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`on_read` is called when all were looked at: what was read is best worked on while it is warm.
+
+        While `is_watched`, all are looked at more often.
+        """
         self._clock = clock
         self._on_read = on_read
+        self._is_watched = is_watched
         self._lock = threading.Lock()
         self._readings: dict[PumpedSource, PacketQueue] = {}
         self._has_new = threading.Event()
@@ -69,7 +75,8 @@ class Pump:
             with self._lock:
                 readings = dict(self._readings)
             if readings:
-                due_ns = self._clock.monotonic_ns() // TICK_NS * TICK_NS + TICK_NS
+                tick_ns = WATCHED_TICK_NS if self._is_watched() else TICK_NS
+                due_ns = self._clock.monotonic_ns() // tick_ns * tick_ns + tick_ns
                 while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
                     for source in _much_has_come(readings, left_ns):
                         self._read(source, readings[source])

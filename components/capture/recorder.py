@@ -12,12 +12,15 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-from components.capture.audio_track import AudioTrack, open_audio_track
+from components.capture.audio_track import open_audio_track
+from components.capture.camera_plan import Wanted
 from components.capture.core.frozen import StreamWatch, Trouble
 from components.capture.core.packets import EncodedPacket, StreamParameters, TimedPacket
-from components.capture.core.segmenter import Segmenter, Step
+from components.capture.core.segmenter import Segmenter
 from components.capture.core.timeline import RunTimeline
 from components.capture.footage import Footage
+from components.capture.keeping import Keeping
+from components.capture.live_stream import LiveStream
 from components.capture.packet_queue import Batch, PacketQueue
 from components.capture.packet_source import OpenSource, SourceFailed, SourceRequest
 from components.capture.pump import Pump, PumpedSource
@@ -46,25 +49,28 @@ class Attempt:
         footage: Footage,
         ledger: StreamLedger,
         log: Log,
-        on_pictures: Callable[[], None],
+        live: LiveStream,
+        wanted: Callable[[], Wanted],
+        on_pictures: Callable[[bool], None],
     ) -> None:
+        """`on_pictures` is told that pictures come that decode, and whether they are recorded."""
         self._request = request
         self._workshop = workshop
         self._clock = workshop.clock
         self._footage = footage
         self._ledger = ledger
         self._log = log
+        self._live = live
+        self._wanted = wanted
         self._on_pictures = on_pictures
         self._where = f"camera {request.camera}"
         self.queue = PacketQueue(workshop.clock, workshop.limits.waiting_bytes_max)
         self._timeline: RunTimeline | None = None
         self._segmenter: Segmenter | None = None
-        self._place: RunPlace | None = None
+        self._keeping: Keeping | None = None
         self._watch: StreamWatch | None = None
-        self._audio: AudioTrack | None = None
         self._began_ns = self._clock.monotonic_ns()
         self._taken = 0
-        self._handled = 0
         self._told_missed = 0
         self._told_missed_ns: int | None = None
 
@@ -87,7 +93,8 @@ class Attempt:
         finally:
             self.queue.abandon()
             # An error that is being raised holds this attempt by its traceback: let go of what libav has allocated.
-            self._audio = None
+            self._keeping = None
+            self._live.end()
 
     def _take(self, batch: Batch) -> None:
         """Record a batch; then look for what ends the attempt."""
@@ -117,13 +124,16 @@ class Attempt:
     def _prepare(self, parameters: StreamParameters) -> None:
         """The source is open."""
         self._timeline = RunTimeline(parameters)
-        self._place = RunPlace(self._timeline, self._ledger, self._clock, self._log)
         self._segmenter = Segmenter(parameters.video, self._workshop.segment.target_ns, self._workshop.is_whole)
+        place = RunPlace(self._timeline, self._ledger, self._clock, self._log)
+        self._keeping = Keeping(
+            *(self._timeline, self._segmenter, place, self._footage, self._ledger, self._live, self._wanted)
+        )
         self._watch = StreamWatch(self._workshop.limits.watch, self._clock.monotonic_ns())
         reason = parameters.audio_dropped
         if parameters.audio is not None:
             try:
-                self._audio = open_audio_track(parameters.audio)
+                self._keeping.hear(open_audio_track(parameters.audio), parameters.audio)
             except Rejected as error:
                 reason = str(error)
         if reason:
@@ -143,37 +153,26 @@ class Attempt:
                 self._watch.saw_picture(packet.arrived_ns)
             for timed in self._timeline.feed(packet, wall_ns, monotonic_ns):
                 self._record(timed)
-        if self._footage.is_recording:
-            self._on_pictures()
+        if self._keeping is not None and self._keeping.has_pictures:
+            self._on_pictures(self._footage.is_recording)
 
     def _record(self, timed: TimedPacket) -> None:
-        assert self._timeline is not None, "packets come after parameters"
         assert self._segmenter is not None, "packets come after parameters"
-        assert self._place is not None, "packets come after parameters"
+        assert self._keeping is not None, "packets come after parameters"
         if timed.packet.kind == "audio":
-            self._footage.write(timed)
+            self._keeping.sound(timed)
             return
+        self._keeping.prepare()
         damaged = self._segmenter.damaged
         step = self._segmenter.step(timed)
+        is_damaged = self._segmenter.damaged > damaged
         if timed.packet.is_keyframe and self._watch is not None:
-            self._watch.saw_keyframe(timed.packet.arrived_ns, self._segmenter.damaged > damaged)
-        if step in (Step.CUT, Step.RENEW):
-            self._footage.end_segment()
-        if step is Step.RENEW:
-            self._footage.end_run("the picture's parameters changed", 0)
-        if step is Step.CUT and self._place.follow(timed.dts):
-            self._footage.end_run("the clock was set", 0)
-            step = Step.RENEW
-        if step is Step.BEGIN:
-            self._place.begin(timed.dts)
-            self._ledger.found(self._timeline.wall_ns(timed.dts))
-        if step in (Step.BEGIN, Step.RENEW):
-            self._footage.begin_run(self._segmenter.parameters, self._audio, self._timeline, timed.dts)
-        if step in (Step.BEGIN, Step.CUT, Step.RENEW):
-            self._footage.begin_segment(timed.dts, self._segmenter.parameters)
-        self._handled += 1
-        if step is not Step.SKIP:
-            self._footage.write(timed)
+            self._watch.saw_keyframe(timed.packet.arrived_ns, is_damaged)
+        self._keeping.picture(timed, step, is_damaged)
+
+    @property
+    def _handled(self) -> int:
+        return self._keeping.handled if self._keeping is not None else 0
 
     def _finish(self, cause: str, lost_pictures: int) -> None:
         """Record what is still held, close the segment, end the run."""

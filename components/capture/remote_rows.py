@@ -18,22 +18,14 @@ from components.shared.catalogue.imports import FileKey, ImportRow
 from components.shared.catalogue.reconcile import Repair
 from components.shared.wire.messages import Body
 from components.shared.wire.object_keys import StreamName
+from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import Span, WallNs
 
 ROWS_CALLS = (
     *("volumes", "streams", "set_stream", "remove_stream", "begin_run", "update_run", "end_run", "run"),
-    *(
-        "open_segment",
-        "close_segment",
-        "adopt_segment",
-        "discard_segment",
-        "segment",
-        "open_segments",
-        "beside",
-        "file_path",
-    ),
-    *("begin_gap", "end_gap", "add_gap", "gaps", "record_end_ns"),
+    *("open_segment", "keep_longer", "close_segment", "adopt_segment", "discard_segment", "segment"),
+    *("open_segments", "beside", "file_path", "begin_gap", "end_gap", "add_gap", "gaps", "record_end_ns"),
     *("set_run_clock", "misdated_ns", "part_from_future", "rejoin_future", "skip_to"),
 )
 """The methods of StreamRows."""
@@ -95,8 +87,11 @@ class RemoteRows:
     def run(self, run: str) -> RunRow | None:
         return cast(RunRow | None, self._call("run", run))
 
-    def open_segment(self, row: SegmentRow) -> None:
-        self._call("open_segment", row)
+    def open_segment(self, row: SegmentRow, mode: SpanMode = "continuous") -> None:
+        self._call("open_segment", row, mode)
+
+    def keep_longer(self, segment: str) -> None:
+        self._call("keep_longer", segment)
 
     def close_segment(
         self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False

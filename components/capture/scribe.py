@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from components.capture.packet_queue import TICK_NS
+from components.capture.packet_queue import TICK_NS, WATCHED_TICK_NS
 from components.shared.runtime.clock import Clock
 from components.shared.wire.units import NS_PER_S
 
@@ -31,8 +31,10 @@ class _Job:
 class Scribe:
     """Any thread may have its steps done; `run` does them."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, is_watched: Callable[[], bool] = lambda: False) -> None:
+        """While `is_watched`, it looks more often."""
         self._clock = clock
+        self._is_watched = is_watched
         self._lock = threading.Lock()
         self._jobs: list[_Job] = []
         self._has_new = threading.Event()
@@ -51,7 +53,7 @@ class Scribe:
     def run(self, stop: threading.Event) -> None:
         """Do the steps of all, until `stop` is set and nobody waits for a step."""
         while True:
-            self._clock.wait(self._has_new, TICK_NS)
+            self._clock.wait(self._has_new, WATCHED_TICK_NS if self._is_watched() else TICK_NS)
             self._has_new.clear()
             with self._lock:
                 jobs = list(self._jobs)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow, Volume
 from components.shared.wire.object_keys import StreamName
+from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import WallNs
 
@@ -36,7 +37,9 @@ class StreamRows(Protocol):
 
     def run(self, run: str) -> RunRow | None: ...
 
-    def open_segment(self, row: SegmentRow) -> None: ...
+    def open_segment(self, row: SegmentRow, mode: SpanMode = "continuous") -> None: ...
+
+    def keep_longer(self, segment: str) -> None: ...
 
     def close_segment(
         self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False

@@ -11,10 +11,12 @@ from components.capture.core.frozen import WatchLimits
 from components.capture.core.reconnect import SCHEDULE_S
 from components.capture.core.segmenter import IsWhole
 from components.capture.group_sync import GroupSync
+from components.capture.live_server import LiveServer
 from components.capture.packet_queue import WAITING_BYTES_MAX
 from components.capture.packet_source import OpenSource
 from components.capture.pump import Pump
 from components.capture.scribe import Scribe
+from components.capture.snapshots import Snapshots
 from components.shared.runtime.supervisor import Backoff
 from components.shared.wire.recording_config import RecordingSection
 from components.shared.wire.units import NS_PER_S
@@ -58,5 +60,7 @@ class Workshop:
     clock: ClockWatch
     pump: Pump
     scribe: Scribe
+    live: LiveServer
+    snapshots: Snapshots
     segment: SegmentLength = field(default_factory=SegmentLength)
     limits: RecorderLimits = field(default_factory=RecorderLimits)

@@ -43,9 +43,15 @@ class Archive:
 
     def open(self, start_ns: WallNs, camera: str = "cam-1", stream: StreamName = "main", run: str = "") -> SegmentRow:
         """An open row without a file."""
-        row = open_row(camera, stream, start_ns, run or self.run(camera, stream, f"run-{camera}-{stream}"), self.volume)
+        row = self.row(start_ns, camera, stream, run)
         self.writer.open_segment(row)
         return row
+
+    def row(self, start_ns: WallNs, camera: str = "cam-1", stream: StreamName = "main", run: str = "") -> SegmentRow:
+        """A row that may be opened: its run is there."""
+        return open_row(
+            *(camera, stream, start_ns, run or self.run(camera, stream, f"run-{camera}-{stream}"), self.volume)
+        )
 
     def put(self, row: SegmentRow, data: bytes) -> Path:
         """The file of a row with these bytes."""

@@ -1,4 +1,7 @@
-"""Capture in this process on a data root of its own: documents as SiteConfig writes them, rows as others read them."""
+"""Capture in this process on a data root of its own: documents as SiteConfig writes them, rows as others read them.
+
+Rows are asked for by a stream's stem: `cam-1`, or `cam-1~sub` for the camera's sub stream.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from components.shared.runtime.config import ConfigWatcher, remove_document, wri
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.secrets import Secret, write_secret
 from components.shared.runtime.status import StatusBoard
+from components.shared.wire.object_keys import split_stem
 from components.shared.wire.site_config import camera_shadow
 from components.shared.wire.topics import CAPTURE
 from components.shared.wire.units import NS_PER_MS, Span, WallNs
@@ -158,7 +162,7 @@ class CaptureBox:
 
     def segments(self, camera: str) -> list[SegmentRow]:
         """The closed segments of a camera, in order."""
-        return self.rows.segments(camera, state="closed")
+        return self.rows.segments(split_stem(camera)[0], state="closed", stream=split_stem(camera)[1])
 
     def files(self, camera: str) -> list[Path]:
         """Their files, in order."""
@@ -170,15 +174,15 @@ class CaptureBox:
 
     def gaps(self, camera: str) -> list[GapRow]:
         """The gaps of a camera, in order."""
-        return self.rows.gaps(camera)
+        return self.rows.gaps(split_stem(camera)[0], stream=split_stem(camera)[1])
 
     def runs(self, camera: str) -> list[RunRow]:
         """The runs of a camera, in order."""
-        return self.rows.runs(camera)
+        return [run for run in self.rows.runs(split_stem(camera)[0]) if run.stream == split_stem(camera)[1]]
 
     def stream(self, camera: str) -> StreamRow | None:
         """The state of a camera's stream."""
-        return next((row for row in self.rows.streams() if row.camera == camera), None)
+        return next((row for row in self.rows.streams() if (row.camera, row.stream) == split_stem(camera)), None)
 
     def wait_for(self, what: str, condition: Callable[[], object], within_s: float = 20.0) -> None:
         """Wait until a condition holds, with what was logged in the message if it does not."""

@@ -44,10 +44,14 @@ IsWhole = Callable[[VideoParameters, bytes, bool], bool]
 
 
 class Segmenter:
-    """Decides picture by picture; see the module. `target_ns` may be changed at any time."""
+    """Decides picture by picture; see the module. `target_ns` and `is_cut_wanted` may be changed at any time.
+
+    `is_cut_wanted` asks for a cut at the next keyframe, whatever the length; the cut takes it back.
+    """
 
     def __init__(self, parameters: VideoParameters, target_ns: int, is_whole: IsWhole) -> None:
         self.target_ns = target_ns
+        self.is_cut_wanted = False
         self.skipped = 0
         self.damaged = 0
         self._parameters = parameters
@@ -68,8 +72,13 @@ class Segmenter:
         step = self._keyframe_step(picture) if picture.packet.is_keyframe else otherwise
         if step in (Step.BEGIN, Step.CUT, Step.RENEW):
             self._start = picture.dts
+            self.is_cut_wanted = False
         self.skipped += step is Step.SKIP
         return step
+
+    def began(self, dts: int) -> None:
+        """The segment at hand was begun at an earlier picture, whose decode time this is."""
+        self._start = dts
 
     def _keyframe_step(self, picture: TimedPacket) -> Step:
         own = find_parameter_sets(self._parameters.codec, picture.packet.payload)
@@ -104,7 +113,7 @@ class Segmenter:
         if sets is not None and sets.sequence != self._sequence:
             return Step.RENEW
         is_due = self._parameters.time_base.to_ns(dts - self._start) >= self.target_ns
-        return Step.CUT if is_due else Step.CONTINUE
+        return Step.CUT if is_due or self.is_cut_wanted else Step.CONTINUE
 
     def _with(self, sets: ParameterSets) -> VideoParameters:
         size = picture_size(self._parameters.codec, sets.sequence[0])

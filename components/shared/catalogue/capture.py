@@ -42,6 +42,7 @@ from components.shared.catalogue.database import READ_ROWS_MAX, Do, open_for_wri
 from components.shared.catalogue.sync import swept_sequence
 from components.shared.errors import Fatal, NvrError, Transient
 from components.shared.wire.object_keys import StreamName
+from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.segment_metadata import SegmentFacts
 from components.shared.wire.units import NS_PER_S, Span, WallNs
 
@@ -170,8 +171,10 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(f"end run {run}") as do:
             do(sql, run)
 
-    def open_segment(self, row: SegmentRow) -> None:
+    def open_segment(self, row: SegmentRow, mode: SpanMode = "continuous") -> None:
         """The row of a segment whose file is about to be made; its run and volume must be known. See `open_row`.
+
+        `mode` is the class of its footage.
 
         Transient when it would begin before `record_end_ns`: the wall clock stepped back, and will come there again.
         """
@@ -186,6 +189,13 @@ class CaptureWriter(CaptureReader):
                 behind = f"{(end_ns - row.start_ns) / NS_PER_S:.3f} s before the record of its stream ends"
                 raise Transient(f"camera {row.camera}, segment {row.segment} begins {behind}: a clock stepped back")
             _insert_open(do, row)
+            if mode == "motion":
+                do("INSERT INTO motion_segment (segment, start_ns) VALUES (?, ?)", row.segment, row.start_ns)
+
+    def keep_longer(self, segment: str) -> None:
+        """From now on the segment is of the class `continuous`. One that is already, or gone, stays what it is."""
+        with self._database.transaction(f"keep segment {segment} longer") as do:
+            do("DELETE FROM motion_segment WHERE segment = ?", segment)
 
     def close_segment(
         self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False

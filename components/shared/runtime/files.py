@@ -68,6 +68,27 @@ def write_durably(path: Path, data: bytes, mode: int = 0o640, step: Step = no_st
         sync_folder(path.parent, step)
 
 
+def replace_file(path: Path, data: bytes, mode: int = 0o640) -> None:
+    """Make `data` the whole content of `path` for whoever reads it; a power cut may leave the old one, or nothing.
+
+    For what is made anew every few seconds: syncing it would take the disk's time from what must not be lost.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{_TEMPORARY}")
+    with disk_errors(path, "write"):
+        _remove_leftovers(path)
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+            try:
+                os.fchmod(descriptor, mode)
+                _write_all(descriptor, data)
+            finally:
+                os.close(descriptor)
+            temporary.rename(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
 def remove_durably(path: Path, step: Step = no_step) -> bool:
     """Remove `path` for good, and what a killed write of it left; whether it was there."""
     with disk_errors(path, "remove"):

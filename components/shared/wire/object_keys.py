@@ -72,6 +72,12 @@ def stream_stem(camera: str, stream: StreamName) -> str:
     return camera if stream == "main" else camera + _SUB_SUFFIX
 
 
+def split_stem(stem: str) -> tuple[str, StreamName]:
+    """The inverse of `stream_stem`; what is none is Rejected."""
+    camera = check_id(stem.removesuffix(_SUB_SUFFIX), "camera id")
+    return camera, "sub" if stem.endswith(_SUB_SUFFIX) else "main"
+
+
 def segment_id(camera: str, stream: StreamName, start_ns: int) -> str:
     """The id of the segment of that stream which starts at `start_ns` (to the millisecond)."""
     return f"{stream_stem(camera, stream)}_{format_stamp(start_ns)}"

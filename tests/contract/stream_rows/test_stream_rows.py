@@ -77,6 +77,16 @@ def test_open_segments_are_settled(subject: Subject) -> None:
     assert subject.rows.segment(later.segment) is None
 
 
+def test_the_class_of_footage(subject: Subject) -> None:
+    """A segment is opened in its class, and may be kept longer from then on."""
+    subject.rows.begin_run(RUN)
+    row = open_row(CLOSED.camera, CLOSED.stream, CLOSED.start_ns, CLOSED.run, CLOSED.volume)
+    subject.rows.open_segment(row, "motion")
+    assert subject.catalogue.mode_of(row.segment) == "motion"
+    subject.rows.keep_longer(row.segment)
+    assert subject.catalogue.mode_of(row.segment) == "continuous"
+
+
 def test_gaps_and_streams(subject: Subject) -> None:
     """A stream's state and gaps are what was written."""
     stream = StreamRow("cam-1", "main", "offline", "unreachable", at(0), 11, at(0))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.capture.aftermath import settle_import, settle_left
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.core.reconnect import OFFLINE_FAILURES
 from components.capture.crews import Left
 from components.capture.hints import Hints
@@ -21,8 +21,9 @@ from tests.fakes.log import RecordingLog
 from tests.fakes.segment_files import footage
 
 PLAN = CameraPlan("rtsp://camera/x", None, "tcp", True, True)
-FOLDER = CameraPlan("folder:///drop", None, "tcp", True, True, "UTC")
-OFF = CameraPlan("rtsp://camera/x", None, "tcp", True, False)
+FOLDER = CameraPlan("folder:///drop", None, "tcp", True, True, time_zone="UTC")
+OFF = CameraPlan("rtsp://camera/x", None, "tcp", True, False, Wanted(None, "policy"))
+BETWEEN_SPANS = CameraPlan("rtsp://camera/x", None, "tcp", True, True, Wanted(None, "schedule"))
 WHY = "signal 11 (SIGSEGV)"
 
 
@@ -106,6 +107,14 @@ def test_a_camera_that_is_off_stays_off(aftermath: Aftermath) -> None:
     aftermath.settle(OFF)
     assert aftermath.rows.gaps("cam-1") == [GapRow("cam-1", "main", at(0), None, "policy")]
     assert aftermath.state() == ("off", "", 0)
+
+
+def test_a_crash_between_spans_loses_nothing(aftermath: Aftermath) -> None:
+    """What was read and not to be recorded is missing by schedule, as before; its state tells of the crash."""
+    aftermath.rows.begin_gap("cam-1", "main", at(0), "schedule")
+    aftermath.settle(BETWEEN_SPANS)
+    assert aftermath.rows.gaps("cam-1") == [GapRow("cam-1", "main", at(0), None, "schedule")]
+    assert aftermath.state() == ("connecting", "component_down", 1)
 
 
 @pytest.mark.parametrize(

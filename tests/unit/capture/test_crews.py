@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from components.capture.camera_plan import CameraPlan, WorkerStart
+from components.capture.camera_plan import CameraPlan, Wanted, WorkerStart
 from components.capture.core.reconnect import StreamStatus
 from components.capture.crew import CameraReport, Crew, CrewEnd
 from components.capture.crews import RETRY_NS, Crews, Left
@@ -14,7 +14,7 @@ from components.shared.wire.units import NS_PER_S, WallNs
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
 
-FOLDER = CameraPlan("folder:///drop", None, "tcp", True, True, "UTC")
+FOLDER = CameraPlan("folder:///drop", None, "tcp", True, True, time_zone="UTC")
 PLAN = CameraPlan("rtsp://camera/x", None, "tcp", True, True)
 START = WorkerStart(WallNs(1), WallNs(0))
 SIZE_MAX = 2
@@ -27,6 +27,8 @@ class FakeCrew:
         self.name = name
         self.running: dict[str, CameraReport] = {}
         self.begun: list[tuple[str, WorkerStart | None]] = []
+        self.plans: dict[str, CameraPlan] = {}
+        self.wanted: list[tuple[str, Wanted]] = []
         self.tuned: list[tuple[int, bool]] = []
         self.end_of_it: CrewEnd | None = None
         self.was_killed = False
@@ -39,11 +41,15 @@ class FakeCrew:
     def begin(self, camera: str, plan: CameraPlan, start: WorkerStart | None) -> None:
         assert camera not in self.running
         self.begun.append((camera, start))
+        self.plans[camera] = plan
         self.running[camera] = CameraReport(StreamStatus("connecting"))
 
     def end(self, camera: str) -> None:
         if not self.is_slow:
             del self.running[camera]
+
+    def want(self, camera: str, wanted: Wanted) -> None:
+        self.wanted.append((camera, wanted))
 
     def tune(self, segment_ns: int, has_room: bool) -> None:
         self.tuned.append((segment_ns, has_room))

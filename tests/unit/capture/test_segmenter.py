@@ -56,6 +56,24 @@ def test_target_just_below_at_and_above_a_keyframe() -> None:
     assert at(steps(make(target_ns=NS_PER_S + 1), stream), Step.CUT) == [20]
 
 
+def test_a_wanted_cut_comes_at_the_next_keyframe() -> None:
+    """Whatever the length of the segment, and once: the one after it has its whole length again."""
+    stream = timed(pictures("h264", 40, GOP))
+    segmenter = make()
+    assert at(steps(segmenter, stream[:7]), Step.CUT) == []
+    segmenter.is_cut_wanted = True
+    assert [7 + number for number in at(steps(segmenter, stream[7:]), Step.CUT)] == [10, 25]
+
+
+def test_a_segment_may_begin_at_an_earlier_picture() -> None:
+    """What was begun behind the segmenter's back has its length counted from there."""
+    stream = timed(pictures("h264", 40, GOP))
+    segmenter = make()
+    steps(segmenter, stream[:13])
+    segmenter.began(stream[10].dts)
+    assert [13 + number for number in at(steps(segmenter, stream[13:]), Step.CUT)] == [25]
+
+
 def test_target_changes_at_once() -> None:
     """A new target counts for the segment at hand."""
     segmenter = make(target_ns=100 * NS_PER_S)

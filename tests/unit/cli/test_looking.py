@@ -12,6 +12,7 @@ from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, Ev
 from components.shared.catalogue.capture import GapRow, SegmentRow, StreamRow
 from components.shared.catalogue.retention import Mark, mark_all_garbage
 from components.shared.catalogue.sync import SyncWriter, UploadRow
+from components.shared.runtime.last_picture import LastPicture, write_last_picture
 from components.shared.wire.units import WallNs
 from local.site import Layout
 from tests.fakes.archive import START_NS, at
@@ -117,6 +118,23 @@ def test_cameras(nvr: Nvr, site: tuple[SegmentRow, ...], tmp_path: Path) -> None
     lines = nvr("cameras", "--data", tmp_path / "data").out.splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [["cam-1", "recording"], ["cam-2", "offline"]]
     assert "no route [x]" in lines[2]
+
+
+def test_sub_stream_and_last_picture_of_a_camera(
+    nvr: Nvr, site: tuple[SegmentRow, ...], footage: Footage, tmp_path: Path
+) -> None:
+    """A sub stream has a state of its own and adds nothing to the main stream's gaps; the last picture is told."""
+    data = tmp_path / "data"
+    footage.archive.writer.set_stream(StreamRow("cam-1", "sub", "off", "policy", at(0), 0, at(0)))
+    footage.archive.writer.begin_gap("cam-1", "sub", at(0), "policy")
+    write_last_picture(data, LastPicture("cam-1", "sub", at(5), 640, 360, 4), b"JPEG")
+    first, second = nvr("cameras", "--json", "--data", data).json
+    assert (first["state"], first["sub"], first["gap_seconds"]) == ("recording", "off", 1.0)
+    assert Path(first["snapshot"]).read_bytes() == b"JPEG"
+    assert first["snapshot_taken"] == "2025-06-15T15:06:45.000Z"
+    assert (second["sub"], second["snapshot"], second["snapshot_taken"]) == ("", "", "")
+    line = nvr("cameras", "--data", data).out.splitlines()[1]
+    assert line.split()[-3:] == ["off", "2025-06-15T15:06:45.000Z", first["snapshot"]]
 
 
 def test_status_of_a_site_at_rest(nvr: Nvr, site: tuple[SegmentRow, ...], tmp_path: Path) -> None:
