@@ -37,7 +37,7 @@ from components.capture.core.retention import (
     plan,
 )
 from components.capture.hints import Hints
-from components.capture.survey import ModeOf, Survey, always_continuous
+from components.capture.survey import MotionAmong, Survey, none_in_motion
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.retention import (
     Mark,
@@ -105,7 +105,7 @@ class JanitorTools:
     clock: Clock
     log: Log
     is_clock_trusted: Callable[[], bool]
-    mode_of: ModeOf = always_continuous
+    motion_among: MotionAmong = none_in_motion
     measure: Callable[[Path], Disk] = measure
     limits: PassLimits = field(default_factory=PassLimits)
     step: Step = no_step
@@ -223,7 +223,7 @@ class Janitor:
         return made, has_needs
 
     def _survey(self, rules: Rules) -> Survey:
-        return Survey(self._catalogue, self._tools.data, rules, self._tools.mode_of)
+        return Survey(self._catalogue, self._tools.data, rules, self._tools.motion_among)
 
     def _spaces(self) -> tuple[VolumeSpace, ...]:
         found = []

@@ -7,7 +7,7 @@ one. Of an analysis.db that is there and cannot be read, any footage may have an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from components.shared.catalogue.retention import KeptRow, kept_pages, spans_bet
 from components.shared.catalogue.sync import SyncReader, UploadState
 from components.shared.errors import Transient
 from components.shared.wire.object_keys import StreamName
-from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.units import NS_PER_S
 
 ANALYSED_STREAM: StreamName = "main"
@@ -33,8 +32,8 @@ ALWAYS = Spans([(-FOREVER_NS, FOREVER_NS)])
 
 _UPLOADS: dict[UploadState, Upload] = {"queued": "waiting", "uploaded": "uploaded", "refused": "refused"}
 
-ModeOf = Callable[[KeptRow], SpanMode]
-"""The mode that a segment was recorded in."""
+MotionAmong = Callable[[Sequence[KeptRow]], Collection[str]]
+"""Which segments of a page were recorded in the mode `motion`, by id: asked once a page."""
 
 AnswerT = TypeVar("AnswerT")
 
@@ -48,18 +47,18 @@ class _Camera:
     bookmarked: Spans
 
 
-def always_continuous(_row: KeptRow) -> SpanMode:
-    """The mode of footage whose rows do not tell: nothing of it is idle."""
-    return "continuous"
+def none_in_motion(_page: Sequence[KeptRow]) -> Collection[str]:
+    """The answer where rows do not tell their mode: nothing is idle."""
+    return ()
 
 
 class Survey:
     """One look through the footage; the catalogues of others are open as long as the look lasts."""
 
-    def __init__(self, reader: CaptureReader, data: Path, rules: Rules, mode_of: ModeOf) -> None:
+    def __init__(self, reader: CaptureReader, data: Path, rules: Rules, motion_among: MotionAmong) -> None:
         self._reader = reader
         self._data = data
-        self._mode_of = mode_of
+        self._motion_among = motion_among
         self._site = rules.site
         self._before_ns = rules.site.event_before_s * NS_PER_S
         self._after_ns = rules.site.event_after_s * NS_PER_S
@@ -91,14 +90,15 @@ class Survey:
     ) -> Iterator[Footage]:
         ids = [row.segment for row in page]
         states = {} if sync is None else _or_none(lambda: sync.states_of(ids)) or {}
-        unsettled = self._unsettled(known.camera, page, analysis)
+        motion = self._motion_among(page)
+        unsettled = self._unsettled(known.camera, page, analysis) if motion else ALWAYS
         for row in page:
             span = (row.start_ns, row.end_ns)
             around = (row.start_ns - self._after_ns, row.end_ns + self._before_ns)
             footage_class: FootageClass = "plain"
             if known.events.touch(*span):
                 footage_class = "event"
-            elif self._mode_of(row) == "motion" and not unsettled.touch(*around):
+            elif row.segment in motion and not unsettled.touch(*around):
                 footage_class = "idle"
             upload = _UPLOADS[states[row.segment]] if row.segment in states else "waiting"
             yield Footage(
@@ -109,8 +109,6 @@ class Survey:
 
     def _unsettled(self, camera: str, page: Sequence[KeptRow], analysis: AnalysisReader | None) -> Spans:
         """The footage around a page in which an event may still be found: not closed, or not looked at to its end."""
-        if not any(self._mode_of(row) == "motion" for row in page):
-            return ALWAYS
         since_ns, until_ns = page[0].start_ns - self._after_ns, page[-1].end_ns + self._before_ns
         found = spans_between(self._reader, camera, ANALYSED_STREAM, since_ns, until_ns)
         ids = [segment for segment, _, end_ns in found if end_ns is not None]

@@ -8,7 +8,6 @@ from pathlib import Path
 from components.capture.core.retention import PassLimits
 from components.capture.hints import Hints
 from components.capture.janitor import Disk, Janitor, JanitorTools
-from components.capture.survey import ModeOf, always_continuous
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow
 from components.shared.catalogue.capture import SegmentRow
 from components.shared.catalogue.sync import SyncWriter, UploadRow
@@ -50,7 +49,7 @@ class RetentionBox:
         self._version = 0
         self.open(step)
 
-    def open(self, step: Step = no_step, mode_of: ModeOf | None = None) -> None:
+    def open(self, step: Step = no_step) -> None:
         """Open what a process has: catalogue and janitor."""
         make_folders(self.data / "config")
         self.archive = Archive(self.data)
@@ -61,7 +60,7 @@ class RetentionBox:
         tools = JanitorTools(
             *(self.data, RESERVE_BYTES, self.hints, self.status, self.clock, self.log),
             is_clock_trusted=lambda: self.is_clock_trusted,
-            mode_of=mode_of or (lambda row: "motion" if row.camera in self.motion_cameras else always_continuous(row)),
+            motion_among=lambda page: {row.segment for row in page if row.camera in self.motion_cameras},
             measure=self.measure,
             limits=self._limits,
             step=step,
