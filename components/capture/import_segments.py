@@ -246,11 +246,12 @@ class SegmentImport:
     def _abandon(self) -> None:
         """Whatever happened: no segment stays half written, no run unended, if the disk lets us."""
         segment, self._segment = self._segment, None
+        step = self._step
         with suppress(Transient):  # the next attempt clears the noted place otherwise, start-up ends the run
             if segment is not None:
                 segment.file.close()
-                files.remove_durably(segment.file.path, self._step)
-                self._step("before forget")
+                files.remove_durably(segment.file.path, step)
+                step("before forget")
                 self._archive.imports.forget_intent(self._key)
-                self._step("after forget")
+                step("after forget")
             self._end_run()

@@ -26,6 +26,7 @@ from components.shared.catalogue.capture_rows import GapRow, check_gap, short
 from components.shared.catalogue.database import READ_ROWS_MAX, Do, Row
 from components.shared.catalogue.reconcile import Repair
 from components.shared.catalogue.segment_probe import probe
+from components.shared.catalogue.volumes import absence
 from components.shared.errors import Fatal, Transient
 from components.shared.runtime.files import Step, disk_errors, no_step, remove_durably
 from components.shared.wire.object_keys import StreamName, parse_relative_path
@@ -209,15 +210,19 @@ def repair_imports(writer: CaptureWriter, camera: str | None = None, step: Step 
     changed cannot be imported again: then what footage there is stays, as a stray that the next start-up adopts.
     """
     imports = Imports(writer)
-    roots = {volume.volume: volume.root for volume in writer.volumes()}
+    volumes = {volume.volume: volume for volume in writer.volumes()}
     repairs = []
     for key, volume, relative in imports.noted():
         if camera not in (None, key.camera):
             continue
         segment = parse_relative_path(relative).segment
-        path = roots[volume] / relative
+        path = volumes[volume].root / relative
+        why = absence(volumes[volume])
+        if why is not None:
+            repairs.append(Repair("failed", relative, why))
+            continue
         try:
-            if writer.segment(segment) is None and _is_there(path, volume):
+            if writer.segment(segment) is None and _is_there(path):
                 repairs.append(_clear(writer, key, path, relative, step))
             step("before forget")
             imports.forget_intent(key)
@@ -236,13 +241,11 @@ def _clear(writer: CaptureWriter, key: FileKey, path: Path, relative: str, step:
     return Repair("failed", relative, f"half imported from {key.path}, which is gone: start-up adopts it")
 
 
-def _is_there(path: Path, volume: str) -> bool:
+def _is_there(path: Path) -> bool:
     with disk_errors(path, "look at"):
         try:
             os.lstat(path)
         except FileNotFoundError:
-            if not path.parents[5].is_dir():
-                raise Transient(f"volume {volume} is not there") from None
             return False
     return True
 

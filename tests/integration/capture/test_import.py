@@ -10,9 +10,12 @@ import pytest
 
 from components.capture.folder_scan import DEPTH_MAX
 from components.capture.import_folder import DELIVERY_NS_MAX, ENTRIES_PER_LOOK, SETTLED_NS
+from components.shared.catalogue.capture import open_row
+from components.shared.catalogue.imports import repair_imports
+from components.shared.catalogue.volumes import MARKER, identify_volumes
 from components.shared.errors import Transient
 from components.shared.wire.messages import SegmentClosed
-from components.shared.wire.units import NS_PER_S, format_iso
+from components.shared.wire.units import NS_PER_S, WallNs, format_iso
 from tests.fakes.foreign_files import PER_S, count_decoded, payloads, write_dhav, write_mp4
 from tests.fakes.import_box import ImportBox, at
 
@@ -335,6 +338,31 @@ def test_a_full_disk(box: ImportBox) -> None:
     box.has_room = True
     box.settle()
     assert len(box.segments) == 2
+
+
+def test_a_volume_that_is_not_there(box: ImportBox) -> None:
+    """Nothing is imported to whatever lies in its place, and what was noted on it stays noted."""
+    write_mp4(box.place(FIRST))
+    identify_volumes(box.catalogue)
+    marker = box.data / "media" / "main" / MARKER
+    kept = marker.read_bytes()
+    box.importer.look(box.stop)
+    box.clock.advance(SETTLED_NS)
+    marker.unlink()
+    with pytest.raises(Transient, match="is not there"):
+        box.importer.look(box.stop)
+    assert not box.segments
+    marker.write_bytes(kept)
+    box.settle()
+    key = box.rows[0].key
+    box.imports.intend(key, open_row("drive", "main", WallNs(at("2026-11-21T11:00:00")), "run", "main"))
+    marker.unlink()
+    (repair,) = repair_imports(box.catalogue)
+    assert (repair.what, "not there" in repair.detail) == ("failed", True)
+    assert len(box.imports.noted()) == 1
+    marker.write_bytes(kept)
+    assert repair_imports(box.catalogue) == []
+    assert box.imports.noted() == []
 
 
 def test_a_stop_in_the_middle(box: ImportBox) -> None:
