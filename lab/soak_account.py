@@ -8,9 +8,8 @@ that nothing was recorded. What neither holds for is unexplained.
 from __future__ import annotations
 
 import bisect
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -18,10 +17,10 @@ from pathlib import Path
 from components.shared.catalogue.capture import CaptureReader, GapRow
 from components.shared.wire.coverage import cover
 from components.shared.wire.units import NS_PER_S, Span, WallNs, to_datetime
-from lab.simulated_cameras import GOP, PERIOD_NS
+from lab.recorded_files import read_recorded
+from lab.simulated_cameras import PERIOD_NS
 from lab.soak_plan import BEGINS_WALL_NS, Plan
 
-_STAMP = re.compile(rb"edgenvr ([a-z0-9-]{1,32}) ([0-9]{10})/([0-9]{5})")
 PERIOD_S = PERIOD_NS / NS_PER_S
 
 
@@ -56,27 +55,22 @@ class _Camera:
 
 
 class Account:
-    """Of one simulation; `read` takes in what is new, and may be asked again and again."""
+    """Of one simulation, life by life."""
 
-    def __init__(self, data: Path, plan: Plan) -> None:
-        self._data = data
+    def __init__(self, plan: Plan) -> None:
         count = plan.span_ns // PERIOD_NS + 10
         self.cameras = {camera.name: _Camera(bytearray(count), bytearray(count)) for camera in plan.cameras}
         self.segments = 0
-        self._sequence = 0
 
-    def read(self) -> None:
-        """Look into the files of all segments that were closed since."""
-        reader = CaptureReader.open(self._data)
-        try:
-            while rows := reader.closed_after(self._sequence, 500):
-                for row in rows:
-                    assert row.end_ns is not None, "it is closed"
-                    numbers = _numbers(reader.file_path(row).read_bytes(), row.camera)
-                    self._take(row.camera, numbers, row.start_ns, row.end_ns)
-                self._sequence = rows[-1].sequence or self._sequence
-        finally:
-            reader.close()
+    def read_recorded(self, text: Path) -> None:
+        """What was in the files that were closed in one life."""
+        for file in read_recorded(text):
+            camera = self.cameras[file.camera]
+            for number in file.numbers:
+                camera.recorded[number] = min(camera.recorded[number] + 1, 255)
+            self.segments += 1
+            if file.numbers:
+                camera.segments.append(Recorded(min(file.numbers), max(file.numbers), file.start_ns, file.end_ns))
 
     def read_given(self, path: Path) -> None:
         """What the cameras gave in one life."""
@@ -85,14 +79,6 @@ class Account:
             given = self.cameras[camera].given
             for number in numbers:
                 given[int(number)] = 1
-
-    def _take(self, camera: str, numbers: list[int], start_ns: WallNs, end_ns: WallNs) -> None:
-        recorded = self.cameras[camera].recorded
-        for number in numbers:
-            recorded[number] = min(recorded[number] + 1, 255)
-        self.segments += 1
-        if numbers:
-            self.cameras[camera].segments.append(Recorded(min(numbers), max(numbers), start_ns, end_ns))
 
 
 @dataclass(slots=True)
@@ -171,12 +157,6 @@ def _chain_ns(edge_ns: int, gaps: dict[WallNs | None, GapRow] | dict[WallNs, Gap
         told_ns += gap.end_ns - gap.start_ns
         edge_ns = gap.start_ns if backward else gap.end_ns
     return told_ns
-
-
-def _numbers(content: bytes, camera: str) -> list[int]:
-    """The numbers of the pictures in a file, in their order."""
-    found: Iterable[tuple[bytes, bytes, bytes]] = _STAMP.findall(content)
-    return [int(lap) * GOP + int(frame) for name, lap, frame in found if name == camera.encode()]
 
 
 def _day(wall_ns: WallNs) -> str:

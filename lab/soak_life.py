@@ -2,8 +2,8 @@
 
 `python -m lab.soak_life DATA CAMERAS SPAN_S HASTE LIFE` lives the life of that number of the plan; ended by its plan,
 in good order or by SIGKILL. It leaves the catalogue and the files, as Capture does, and beside them what only the lab
-can know: the pictures that the cameras gave (`given-*.txt`), and how much memory and how many files it used
-(`used-*.txt`).
+can know: the pictures that the cameras gave (`given-*.txt`), those that were in each file when it was closed, because
+retention deletes some (`recorded-*.txt`), and how much memory and how many files it used (`used-*.txt`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -26,15 +26,19 @@ from components.shared.runtime.config import ConfigWatcher, write_document
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log, Record
 from components.shared.runtime.status import StatusBoard
-from components.shared.wire.messages import Body
+from components.shared.wire.messages import Body, SegmentClosed
 from components.shared.wire.site_config import SITE, camera_shadow
 from components.shared.wire.topics import CAPTURE, Topic
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
 from lab.moved_clock import MovedClock
+from lab.recorded_files import RecordedFiles
 from lab.simulated_cameras import SimulatedCamera, open_simulated
 from lab.soak_plan import BEGINS_WALL_NS, Life, Plan, make_plan
 
 SEGMENT_S = 180
+KEPT_DAYS = 1
+"""Retention deletes all the time when days are many, and what a clock dated a year back as soon as it is right."""
+
 STEP_NS = NS_PER_S
 USED_NS = 300 * NS_PER_S
 END_STEP_NS = 5 * NS_PER_MS
@@ -46,11 +50,17 @@ FULL_BYTES = 10**18
 TOLD = ("ERROR", "WARNING")
 
 
-class _NoBus:
-    """A core that takes everything and answers nothing: a hint is only a hint."""
+class _LabBus:
+    """A core that takes everything and answers nothing; `on_closed` is done for each segment that was closed."""
+
+    def __init__(self, on_closed: Callable[[], None]) -> None:
+        self._on_closed = on_closed
 
     def publish(self, body: Body, trace_id: str = "") -> None:
-        """Nobody hears it."""
+        """The lab alone hears it."""
+        del trace_id
+        if isinstance(body, SegmentClosed):
+            self._on_closed()
 
     def publish_cloud(self, topic: str, payload: bytes) -> None:
         """Nobody hears it."""
@@ -97,12 +107,14 @@ class _Living:
         }
         log = Log(self._tell, "INFO")
         context = Context(
-            *(CAPTURE, "0", data, "soak", _NoBus(), self.clock, log, self.stop),
+            *(CAPTURE, "0", data, "soak", _LabBus(self._read_closed), self.clock, log, self.stop),
             *(StatusBoard(self.clock), ConfigWatcher(data, self.clock), {}),
         )
         self._parts = put_together(
             context, open_simulated(cameras), self.room, None, lambda: plan.clock_at(self._now_ns).is_synchronised
         )
+        self._recorded = RecordedFiles(data, data / f"recorded-{number:04}.txt")
+        self._recorded.look()  # what start-up has adopted, before anything is deleted
         self._threads = [
             threading.Thread(target=self._guard, args=(task,), name=task.name) for task in self._parts.tasks
         ]
@@ -146,6 +158,9 @@ class _Living:
             self.failures.append(error)
             self.stop.set()
 
+    def _read_closed(self) -> None:
+        self._recorded.look()
+
     def _note(self, camera: str, number: int) -> None:
         self._given[camera].append(number)
 
@@ -173,7 +188,12 @@ def write_documents(data: Path, plan: Plan) -> None:
     for camera in cameras:
         document = {"schema": 1, "name": camera, "source": {"url": f"rtsp://lab/{camera}"}}
         write_document(data, camera_shadow(camera), document, 1, clock)
-    site = {"schema": 1, "recording": {"segment_s": SEGMENT_S}, "cameras": dict(cameras)}
+    site = {
+        "schema": 1,
+        "recording": {"segment_s": SEGMENT_S},
+        "retention": {"days": KEPT_DAYS, "free_percent_min": 1, "keep_until_uploaded": False},
+        "cameras": dict(cameras),
+    }
     write_document(data, SITE, site, 1, clock)
 
 

@@ -31,7 +31,9 @@ CLOCK_STEPS_S = (-3, 3, 40, -365 * 86_400, 365 * 86_400, -26 * 365 * 86_400)
 """What a bad time server, a hand or an empty battery do: seconds, a year either way, the year 2000."""
 
 DISK_EVERY_H, DISK_S = 9.0, (30, 600)
-LIFE_H, DOWN_S = 4.0, (2, 90)
+LIFE_H, LONG_LIFE_H, DOWN_S = 3.0, 12.0, (2, 90)
+"""Every fourth life, the second one first, is a long one unless there is haste: leaks are seen over hours."""
+
 DRIFT_PPM_MAX = 500
 CLOCK_OFF_S = (None, None, -0.2, 0.05, 3.2, -3_600.0, 86_400.0)
 """How far cameras' own clocks are off; None tells no time."""
@@ -136,7 +138,9 @@ def _lives(draw: random.Random, span_ns: int, haste: float) -> list[Life]:
     lives: list[Life] = []
     begins_ns, boots_ns = 0, -1_000 * NS_PER_S
     while begins_ns < span_ns:
-        ends_ns = begins_ns + int(draw.uniform(0.5, 1.5) * LIFE_H / haste * HOUR_NS)
+        is_long = haste <= 1 and len(lives) % 4 == 1
+        hours = LONG_LIFE_H if is_long else draw.uniform(0.5, 1.5) * LIFE_H
+        ends_ns = begins_ns + int(hours / haste * HOUR_NS)
         is_last = ends_ns > span_ns - HOUR_NS // 2
         ends_ns = (span_ns if is_last else ends_ns) // NS_PER_S * NS_PER_S
         lives.append(Life(begins_ns, ends_ns, len(lives) % 2 == 0 and not is_last, boots_ns))

@@ -12,6 +12,7 @@ import pytest
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, StreamRow, Volume, open_row
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
 from components.shared.wire.units import NS_PER_S, TimeBase, WallNs
+from lab.recorded_files import RecordedFiles, read_recorded
 from lab.simulated_cameras import GOP, loop, picture
 from lab.soak_account import Account, Verdict, judge
 from lab.soak_plan import BEGINS_WALL_NS, DAY_NS, HOUR_NS, make_plan
@@ -34,7 +35,8 @@ class Record:
         self.rows.register_volume(Volume("main", data / "media"))
         self.rows.begin_run(RunRow("run-1", "cam-1", "main", at(0), None, "h264", 96, 64, BASE))
         self.rows.set_stream(StreamRow("cam-1", "main", "recording", "", at(0), 0, at(0)))
-        self.account = Account(data, make_plan(1, HOUR_NS))
+        self.account = Account(make_plan(1, HOUR_NS))
+        self.files = RecordedFiles(data, data / "recorded-0000.txt")
         self.given: list[int] = []
 
     def segment(self, start: int, end: int, numbers: range | list[int] | None = None, away: int = 0) -> None:
@@ -62,7 +64,8 @@ class Record:
         path = self.data / "given-0000.txt"
         path.write_text(f"cam-1 {' '.join(map(str, self.given))}\n")
         self.account.read_given(path)
-        self.account.read()
+        self.files.look()
+        self.account.read_recorded(self.data / "recorded-0000.txt")
         return judge(self.account, self.rows, calm_from)
 
 
@@ -154,6 +157,22 @@ def test_what_is_misdated_lies_apart(record: Record) -> None:
     verdict = record.judge(40)
     assert max(verdict.unexplained_s.values(), default=0.0) == 0
     assert (verdict.overlap_s, verdict.away_s_end) == (0, 0)
+
+
+def test_deleted_footage_was_read_before(record: Record) -> None:
+    """What retention deletes later counts as recorded, once, whichever life looks next."""
+    record.segment(0, 20)
+    record.files.look()
+    record.rows.mark_garbage(open_row("cam-1", "main", at(0), "run-1", "main").segment, "retention")
+    record.segment(20, 40)
+    record.give(*range(40))
+    verdict = record.judge()
+    assert (verdict.pictures_recorded, verdict.pictures_doubled) == (40, 0)
+    assert max(verdict.unexplained_s.values(), default=0.0) == 0
+    after = record.data / "recorded-0001.txt"
+    record.segment(40, 50)
+    RecordedFiles(record.data, after).look()
+    assert [file.numbers for file in read_recorded(after)] == [tuple(range(40, 50))]
 
 
 @pytest.mark.parametrize("days", [1, 3])
