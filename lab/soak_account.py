@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -92,18 +92,18 @@ class Verdict:
     pictures_recorded: int = 0
     pictures_doubled: int = 0
     pictures_lost: int = 0
-    away_s_end: float = 0.0
+    away_s_calm: float = 0.0
 
 
-def judge(account: Account, reader: CaptureReader, calm_from: int) -> Verdict:
-    """Hold the rows against the pictures. From the picture `calm_from` on, dates have to be right."""
+def judge(account: Account, reader: CaptureReader, is_calm: Callable[[int], bool]) -> Verdict:
+    """Hold the rows against the pictures; where `is_calm` says so of a picture, dates have to be right."""
     verdict = Verdict()
     for name, camera in account.cameras.items():
         gaps = reader.gaps(name)
         _judge_record(verdict, name, reader, gaps)
         _judge_pictures(verdict, name, camera, gaps)
-        calm = [abs(segment.away_s) for segment in camera.segments if segment.first >= calm_from]
-        verdict.away_s_end = max([verdict.away_s_end, *calm])
+        calm = [abs(segment.away_s) for segment in camera.segments if is_calm(segment.first)]
+        verdict.away_s_calm = max([verdict.away_s_calm, *calm])
     return verdict
 
 

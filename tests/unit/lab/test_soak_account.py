@@ -66,7 +66,7 @@ class Record:
         self.account.read_given(path)
         self.files.look()
         self.account.read_recorded(self.data / "recorded-0000.txt")
-        return judge(self.account, self.rows, calm_from)
+        return judge(self.account, self.rows, lambda number: number >= calm_from)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_all_is_well(record: Record) -> None:
     record.give(*range(20), *range(24, 50))
     verdict = record.judge()
     assert max(verdict.unexplained_s.values(), default=0.0) == 0
-    assert (verdict.overlap_s, verdict.pictures_doubled, verdict.away_s_end) == (0, 0, 0)
+    assert (verdict.overlap_s, verdict.pictures_doubled, verdict.away_s_calm) == (0, 0, 0)
     assert (verdict.pictures_given, verdict.pictures_recorded, verdict.pictures_lost) == (46, 40, 6)
     assert verdict.gaps_s == {"unreachable": 10.0}
 
@@ -143,8 +143,8 @@ def test_date_that_is_wrong(record: Record) -> None:
     record.segment(0, 20)
     record.gap(20, 22)
     record.segment(20, 40, away=2)
-    assert record.judge(0).away_s_end == 2
-    assert record.judge(21).away_s_end == 0
+    assert record.judge(0).away_s_calm == 2
+    assert record.judge(21).away_s_calm == 0
 
 
 def test_what_is_misdated_lies_apart(record: Record) -> None:
@@ -156,7 +156,7 @@ def test_what_is_misdated_lies_apart(record: Record) -> None:
     record.give(*range(60))
     verdict = record.judge(40)
     assert max(verdict.unexplained_s.values(), default=0.0) == 0
-    assert (verdict.overlap_s, verdict.away_s_end) == (0, 0)
+    assert (verdict.overlap_s, verdict.away_s_calm) == (0, 0)
 
 
 def test_deleted_footage_was_read_before(record: Record) -> None:
