@@ -155,7 +155,6 @@ def assemble(
     tools = JanitorTools(
         *(context.data, room.reserve_bytes, hints, context.status, clock, log),
         is_clock_trusted=lambda: clock.look().is_trusted,
-        mode_of=lambda row: catalogue.mode_of(row.segment),
     )
     janitor = Janitor(catalogue, ConfigWatcher(context.data, clock), tools)
     tasks = (
