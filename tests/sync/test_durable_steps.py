@@ -115,7 +115,12 @@ def called(call: ast.Call) -> str:
 
 def hands_step_on(call: ast.Call) -> bool:
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return any(ast.unparse(value).rpartition(".")[2] == "step" for value in values)
+    return any(is_step(value) for value in values)
+
+
+def is_step(value: ast.expr) -> bool:
+    """Whether this is what a function or object was given as its `step`."""
+    return ast.unparse(value).rpartition(".")[2] in {"step", "_step"}
 
 
 def is_between(function: ast.FunctionDef, call: ast.Call) -> bool:
@@ -123,10 +128,7 @@ def is_between(function: ast.FunctionDef, call: ast.Call) -> bool:
     told = [
         (node.lineno, str(node.args[0].value))
         for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-        and called(node).rpartition(".")[2] == "step"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
+        if isinstance(node, ast.Call) and is_step(node.func) and node.args and isinstance(node.args[0], ast.Constant)
     ]
     return any(
         before == f"before {name}" and after == f"after {name}" and first <= call.lineno <= second
