@@ -154,7 +154,8 @@ def assemble(
 
     tools = JanitorTools(
         *(context.data, room.reserve_bytes, hints, context.status, clock, log),
-        is_clock_trusted=lambda: clock.look().is_trusted,
+        lambda: clock.look().is_trusted,
+        catalogue.motion_among,
     )
     janitor = Janitor(catalogue, ConfigWatcher(context.data, clock), tools)
     tasks = (

@@ -37,7 +37,7 @@ from components.capture.core.retention import (
     plan,
 )
 from components.capture.hints import Hints
-from components.capture.survey import MotionAmong, Survey, none_in_motion
+from components.capture.survey import MotionAmong, Survey
 from components.shared.catalogue.capture import CaptureWriter, Volume
 from components.shared.catalogue.retention import (
     Mark,
@@ -105,7 +105,7 @@ class JanitorTools:
     clock: Clock
     log: Log
     is_clock_trusted: Callable[[], bool]
-    motion_among: MotionAmong = none_in_motion
+    motion_among: MotionAmong
     measure: Callable[[Path], Disk] = measure
     limits: PassLimits = field(default_factory=PassLimits)
     step: Step = no_step

@@ -7,7 +7,7 @@ one. Of an analysis.db that is there and cannot be read, any footage may have an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +32,8 @@ ALWAYS = Spans([(-FOREVER_NS, FOREVER_NS)])
 
 _UPLOADS: dict[UploadState, Upload] = {"queued": "waiting", "uploaded": "uploaded", "refused": "refused"}
 
-MotionAmong = Callable[[Sequence[KeptRow]], Collection[str]]
-"""Which segments of a page were recorded in the mode `motion`, by id: asked once a page."""
+MotionAmong = Callable[[Sequence[str]], frozenset[str]]
+"""Those of the segments that were recorded in the mode `motion`."""
 
 AnswerT = TypeVar("AnswerT")
 
@@ -45,11 +45,6 @@ class _Camera:
     camera: str
     events: Spans
     bookmarked: Spans
-
-
-def none_in_motion(_page: Sequence[KeptRow]) -> Collection[str]:
-    """The answer where rows do not tell their mode: nothing is idle."""
-    return ()
 
 
 class Survey:
@@ -90,7 +85,7 @@ class Survey:
     ) -> Iterator[Footage]:
         ids = [row.segment for row in page]
         states = {} if sync is None else _or_none(lambda: sync.states_of(ids)) or {}
-        motion = self._motion_among(page)
+        motion = self._motion_among(ids)
         unsettled = self._unsettled(known.camera, page, analysis) if motion else ALWAYS
         for row in page:
             span = (row.start_ns, row.end_ns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,12 +61,16 @@ class RetentionBox:
         tools = JanitorTools(
             *(self.data, RESERVE_BYTES, self.hints, self.status, self.clock, self.log),
             is_clock_trusted=lambda: self.is_clock_trusted,
-            motion_among=lambda page: {row.segment for row in page if row.camera in self.motion_cameras},
+            motion_among=self._motion_among,
             measure=self.measure,
             limits=self._limits,
             step=step,
         )
         self.janitor = Janitor(self.writer, ConfigWatcher(self.data, self.clock), tools)
+
+    def _motion_among(self, segments: Sequence[str]) -> frozenset[str]:
+        """Those of cameras in the mode `motion`, whenever a test says that one is."""
+        return frozenset(name for name in segments if name.rpartition("_")[0] in self.motion_cameras)
 
     def close(self) -> None:
         """The process is gone."""

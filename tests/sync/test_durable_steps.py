@@ -28,6 +28,8 @@ ELSEWHERE = {
     ("app.py", "_repaired"): "the volume's folder, made before anything is recorded, and again at every start",
     ("ballast.py", "look"): "the ballast is no footage: wherever it is cut off, the next look makes or throws it",
     ("ballast.py", "_make"): "the same",
+    ("live_server.py", "_bind"): "a socket is no file that lasts: every process makes its own anew",
+    ("live_server.py", "_close"): "the same",
     ("segment_probe.py", "_append"): "called by make_whole, between the two sides of its step",
     ("zygote.py", "_become_crew"): "a setting of the kernel's, on no disk",
 }

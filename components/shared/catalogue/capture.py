@@ -190,7 +190,7 @@ class CaptureWriter(CaptureReader):
                 raise Transient(f"camera {row.camera}, segment {row.segment} begins {behind}: a clock stepped back")
             _insert_open(do, row)
             if mode == "motion":
-                do("INSERT INTO motion_segment (segment, start_ns) VALUES (?, ?)", row.segment, row.start_ns)
+                do("INSERT INTO motion_segment (segment) VALUES (?)", row.segment)
 
     def keep_longer(self, segment: str) -> None:
         """From now on the segment is of the class `continuous`. One that is already, or gone, stays what it is."""

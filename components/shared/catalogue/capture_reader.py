@@ -8,6 +8,7 @@ nothing of how rows come about; see `capture`.
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -29,7 +30,6 @@ from components.shared.catalogue.database import READ_ROWS_MAX, Database, Row, V
 from components.shared.catalogue.roll_ups import Covered, roll_ups_of
 from components.shared.errors import Fatal
 from components.shared.wire.object_keys import StreamName, stream_stem
-from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.units import Span, WallNs, to_datetime
 
 STREAM_NAMES: tuple[StreamName, ...] = ("main", "sub")
@@ -188,16 +188,14 @@ class CaptureReader:
         found = self._database.read(f"{SELECT_SEGMENT} WHERE segment = ?", segment)
         return rows.segment_row(found[0]) if found else None
 
-    def mode_of(self, segment: str) -> SpanMode:
-        """The class of a segment's footage; `continuous` when nobody noted one."""
-        return (
-            "motion" if self._database.read("SELECT 1 FROM motion_segment WHERE segment = ?", segment) else "continuous"
-        )
-
-    def motion_segments(self, until_ns: int, limit: int) -> list[str]:
-        """Ids of the oldest segments of the class `motion` that start before `until_ns`; at most READ_ROWS_MAX."""
-        sql = "SELECT segment FROM motion_segment WHERE start_ns < ? ORDER BY start_ns, segment LIMIT ?"
-        return [row[0] for row in self._database.read(sql, until_ns, min(limit, READ_ROWS_MAX))]
+    def motion_among(self, segments: Sequence[str]) -> frozenset[str]:
+        """Which of these segments are of the class `motion`; the others are `continuous`."""
+        sql = "SELECT segment FROM motion_segment WHERE segment IN (SELECT value FROM json_each(?)) LIMIT ?"
+        found: set[str] = set()
+        for at in range(0, len(segments), READ_ROWS_MAX):
+            ids = json.dumps(segments[at : at + READ_ROWS_MAX])
+            found.update(row[0] for row in self._database.read(sql, ids, READ_ROWS_MAX))
+        return frozenset(found)
 
     def closed_after(self, sequence: int, limit: int) -> list[SegmentRow]:
         """The next closed segments after a cursor, in the order they were closed; at most READ_ROWS_MAX of them.

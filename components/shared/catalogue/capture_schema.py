@@ -308,20 +308,13 @@ _IMPORTS = (
 """Foreign files that were imported or refused, by their name, size and time of change; see `imports`."""
 
 _MODES = (
-    """
-    CREATE TABLE motion_segment (
-        segment TEXT NOT NULL PRIMARY KEY,
-        start_ns INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE INDEX motion_segment_by_time ON motion_segment (start_ns, segment)",
+    "CREATE TABLE motion_segment (segment TEXT NOT NULL PRIMARY KEY) STRICT, WITHOUT ROWID",
     "CREATE TRIGGER motion_segment_gone AFTER DELETE ON segment "
     "BEGIN DELETE FROM motion_segment WHERE segment = OLD.segment; END",
 )
 """The segments whose footage is of the class `motion`; all others are `continuous`, which is kept longer.
 
-A table of its own, because a column would come after the blobs of a row, and an index on it would be made by reading
-the whole archive at the first start of this release.
+A table of its own, because a column would come after the blobs of a row: to read it, they would be read too.
 """
 
 _VERSION_2 = (

@@ -82,9 +82,9 @@ def test_the_class_of_footage(subject: Subject) -> None:
     subject.rows.begin_run(RUN)
     row = open_row(CLOSED.camera, CLOSED.stream, CLOSED.start_ns, CLOSED.run, CLOSED.volume)
     subject.rows.open_segment(row, "motion")
-    assert subject.catalogue.mode_of(row.segment) == "motion"
+    assert subject.catalogue.motion_among([row.segment]) == {row.segment}
     subject.rows.keep_longer(row.segment)
-    assert subject.catalogue.mode_of(row.segment) == "continuous"
+    assert subject.catalogue.motion_among([row.segment]) == frozenset()
 
 
 def test_gaps_and_streams(subject: Subject) -> None:

@@ -48,7 +48,11 @@ def long_gops(box: CaptureBox, name: str) -> FakeCamera:
 
 
 def modes(box: CaptureBox, stem: str) -> list[str]:
-    return [box.rows.mode_of(row.segment) for row in box.segments(stem)]
+    return [mode_of(box, row.segment) for row in box.segments(stem)]
+
+
+def mode_of(box: CaptureBox, segment: str) -> str:
+    return "motion" if box.rows.motion_among([segment]) else "continuous"
 
 
 def causes(box: CaptureBox, stem: str) -> list[str]:
@@ -132,9 +136,9 @@ def test_motion_is_a_class_of_footage(box: CaptureBox) -> None:
         box.wait_for_segments("cam-1", 1)
         box.wait_for("the next segment", box.rows.open_segments)
         (motion,) = box.rows.open_segments()
-        assert box.rows.mode_of(motion.segment) == "motion"
+        assert mode_of(box, motion.segment) == "motion"
         box.set_camera("cam-1", URL + "cam-1", mode="continuous")
-        box.wait_for("it is kept longer", lambda: box.rows.mode_of(motion.segment) == "continuous")
+        box.wait_for("it is kept longer", lambda: mode_of(box, motion.segment) == "continuous")
         assert box.rows.open_segments()[0].segment == motion.segment
         box.set_camera("cam-1", URL + "cam-1", mode="motion")
         box.wait_for_segments("cam-1", 2)
