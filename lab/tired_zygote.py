@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from components.capture.crew_inside import CrewSources
 from components.capture.recorded_file import DiskDoor
-from components.capture.zygote import main, rtsp_sources
+from components.capture.zygote import camera_sources, main
 
 NEVER = threading.Event()
 """Nothing sets it: waiting for it is a delay."""
@@ -25,7 +25,7 @@ def tired_sources(delay_s: float) -> CrewSources:
         NEVER.wait(delay_s)
         os.fsync(descriptor)
 
-    return replace(rtsp_sources(), door=DiskDoor(sync=sync_late))
+    return replace(camera_sources(), door=DiskDoor(sync=sync_late))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from components.capture.core.schedule import NotRecorded
-from components.capture.packet_source import Transport
+from components.capture.packet_source import Reader, Transport
 from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.site_config import FOLDER_SCHEME
 from components.shared.wire.units import WallNs
@@ -38,6 +38,7 @@ class CameraPlan:
     is_on: bool
     wanted: Wanted = field(default=Wanted(), compare=False)
     time_zone: str = ""
+    reader: Reader = "own"
 
     @property
     def folder(self) -> str | None:

@@ -144,6 +144,7 @@ class CameraWorker:
             wants_audio=self.plan.wants_audio,
             secret=self.plan.secret,
             login=self._read_login(),
+            reader=self.plan.reader,
         )
         self._attempt = Attempt(
             *(request, self._workshop, self._footage, self._ledger, self._log),

@@ -18,6 +18,8 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.secrets import Secret
 
 Transport = Literal["tcp", "udp"]
+Reader = Literal["own", "libav"]
+"""What reads a camera: our own client, or libav."""
 
 
 class SourceFailed(Transient):
@@ -46,6 +48,7 @@ class SourceRequest:
     wants_audio: bool = True
     secret: str | None = None
     login: Secret | None = field(default=None, repr=False)
+    reader: Reader = "own"
 
 
 class PacketSource(Protocol):

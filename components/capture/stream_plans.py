@@ -23,6 +23,7 @@ def plan_streams(camera: str, document: CameraDocument, decision: Decision, site
         stream_stem(camera, "main"): CameraPlan(
             *(source.url, source.secret, source.transport, document.audio, is_on),
             wanted=main,
+            reader=source.reader,
             time_zone=(source.time_zone or site_zone) if source.url.startswith(FOLDER_SCHEME) else "",
         )
     }
@@ -31,5 +32,6 @@ def plan_streams(camera: str, document: CameraDocument, decision: Decision, site
         plans[stream_stem(camera, "sub")] = CameraPlan(
             *(sub.url, source.secret, sub.transport, document.audio, is_on),
             wanted=Wanted(wanted.recorded, wanted.cause, snapshot_ns),
+            reader=source.reader,
         )
     return plans

@@ -24,9 +24,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from components.capture.camera_source import open_camera
 from components.capture.crew_inside import CrewSources, run_crew
 from components.capture.picture_check import is_whole
-from components.capture.rtsp_source import open_rtsp
 from components.capture.zygote_messages import NO_PROCESS, Answer, write_answer
 from components.shared.runtime.clock import SystemClock
 
@@ -55,9 +55,9 @@ def main(argv: Sequence[str], sources: Callable[[], CrewSources]) -> int:
     return 0
 
 
-def rtsp_sources() -> CrewSources:
-    """Cameras are read by our client, and keyframes looked at by libav."""
-    return CrewSources(open_rtsp(SystemClock()), is_whole)
+def camera_sources() -> CrewSources:
+    """Cameras are read as their documents say, and keyframes looked at by libav."""
+    return CrewSources(open_camera(SystemClock()), is_whole)
 
 
 class _Zygote:
@@ -128,4 +128,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], rtsp_sources))
+    sys.exit(main(sys.argv[1:], camera_sources))

@@ -156,6 +156,8 @@ class SiteDocument(_Section):
 class SourceSection(_Section):
     """Where the video comes from. `secret` names the file or secret that holds `user:password`.
 
+    `reader` is what reads it: `libav` helps where a camera speaks RTSP in a way that ours does not understand.
+
     A URL `folder:///PATH` takes the files that something else puts into that folder (an FTP server, the disk of another
     recorder); `time_zone` is then the one that their names tell their times in, the site's if it is not given.
     """
@@ -163,6 +165,7 @@ class SourceSection(_Section):
     url: SourceUrl
     secret: SecretName | None = None
     transport: Literal["tcp", "udp"] = "tcp"
+    reader: Literal["own", "libav"] = "own"
     time_zone: TimeZoneName | None = None
 
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT))
 from components.capture.core.packets import EncodedPacket, StreamParameters  # noqa: E402 - the path must be set before
 from components.capture.crew_inside import CrewSources  # noqa: E402
 from components.capture.packet_source import OpenSource, PacketSource, SourceRequest  # noqa: E402
-from components.capture.zygote import main, rtsp_sources  # noqa: E402
+from components.capture.zygote import camera_sources, main  # noqa: E402
 
 
 class CrashingSource:
@@ -76,7 +76,7 @@ def crashing(open_inner: OpenSource, faults: Path) -> OpenSource:
 
 def sources(faults: Path) -> CrewSources:
     """Those of the product, and their faults."""
-    real = rtsp_sources()
+    real = camera_sources()
     return CrewSources(crashing(real.open_source, faults), real.is_whole)
 
 
