@@ -18,11 +18,12 @@ import av.error
 
 from components.shared.catalogue.capture import CaptureReader, CaptureWriter
 from components.shared.catalogue.check import check
-from components.shared.catalogue.reconcile import reconcile
+from components.shared.catalogue.reconcile import Repair, reconcile
 from local.cameras import Stamp, read_stamp
 
 ROWS_WITHOUT_BYTES = frozenset({"row_without_file", "size_differs", "does_not_parse", "facts_differ", "hash_differs"})
 FILES_WITHOUT_ROWS = frozenset({"file_without_row", "in_quarantine"})
+NOT_REPAIRED = frozenset({"quarantined", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,10 @@ class Examiner:
 
     def examine(self, data: Path) -> Examined:
         """Run Capture's start-up on a data root, then look at every row and every file."""
-        repairs = _start_up(data)
-        findings: dict[str, list[str]] = {"rows": [], "files": [], "others": []}
+        done = _start_up(data)
+        repairs = Counter(str(repair.what) for repair in done)
+        told = [f"{repair.what}: {repair.where}: {repair.detail}" for repair in done if repair.what in NOT_REPAIRED]
+        findings: dict[str, list[str]] = {"rows": [], "files": [], "others": told}
         for finding in check(data, with_hash=True):
             kind = "others"
             if finding.what in ROWS_WITHOUT_BYTES:
@@ -83,11 +86,11 @@ class Examiner:
         return None
 
 
-def _start_up(data: Path) -> Mapping[str, int]:
-    """What Capture does before it records: what it repaired, counted by kind."""
+def _start_up(data: Path) -> list[Repair]:
+    """What Capture does before it records: what it repaired."""
     writer = CaptureWriter.open(data)
     try:
-        return Counter(repair.what for repair in reconcile(writer))
+        return reconcile(writer)
     finally:
         writer.close()
 

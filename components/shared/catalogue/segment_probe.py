@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.shared.errors import Rejected
@@ -62,6 +62,8 @@ def probe(path: Path) -> Probed | None:
     """What a file holds, or None when it is not there. Transient when the disk cannot be read."""
     try:
         found = scan(chunks_of(path))
+        if found.fault is not None and not found.fragments and _is_cut_off(path):
+            found = replace(found, fault=None)
     except FileNotFoundError:
         return None
     if found.trailer is None:
@@ -71,6 +73,27 @@ def probe(path: Path) -> Probed | None:
     except Rejected:
         # The trailer is not of these bytes: the fragments are there all the same, and are judged without it.
         return Probed(found)
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a file without footage is good up to where nothing but zeros follow: what a power cut leaves.
+
+    Bytes that were added to a block which had been written before may be lost though the file's length is kept: ext4
+    writes that at once (`ext4_da_write_end`), and the block later.
+    """
+    end = at = 0
+    for chunk in chunks_of(path):
+        kept = len(chunk.rstrip(b"\0"))
+        end = at + kept if kept else end
+        at += len(chunk)
+    found = scan(_first(chunks_of(path), end))
+    return found.fault is None and not found.fragments
+
+
+def _first(chunks: Iterator[bytes], size_bytes: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk[:size_bytes]
+        size_bytes -= min(size_bytes, len(chunk))
 
 
 def glance(path: Path) -> Scan | None:

@@ -232,6 +232,38 @@ def test_a_segment_file_with_a_wrong_name_is_moved_aside(archive: Archive) -> No
     assert (folder / f"{row.segment}.jpg").exists()
 
 
+HEADER = footage()[: scan([footage()]).header.init_bytes]  # type: ignore[union-attr]  # it has one
+BEGUN = footage()[: len(HEADER) + 40]
+"""A header, and the first bytes of a fragment."""
+
+
+@pytest.mark.parametrize("kept", [b"", HEADER[:28], HEADER[:400], HEADER, BEGUN])
+def test_zeros_are_what_a_power_cut_leaves(archive: Archive, kept: bytes) -> None:
+    """A file that is good up to where only zeros follow was cut off there: nothing in it is for people to look at."""
+    row = archive.open(at(0))
+    archive.put(row, kept + bytes(3_000))
+    assert told(reconcile(archive.writer)) == [("discarded", row.path)]
+    assert files(archive) == set() and archive.writer.segments() == []
+
+
+@pytest.mark.parametrize("rest", [b"\0\0\0\4junk" * 100 + bytes(3_000), bytes(3_000) + b"garbage"])
+def test_what_is_not_zeros_alone_is_for_people(archive: Archive, rest: bytes) -> None:
+    """Bytes after the header that are no fragment, zeros before or after them or not, go to quarantine."""
+    row = archive.open(at(0))
+    archive.put(row, HEADER + rest)
+    assert told(reconcile(archive.writer)) == [("quarantined", row.path)]
+
+
+def test_footage_before_zeros_is_kept(archive: Archive) -> None:
+    """Complete fragments are kept, whatever zeros follow them."""
+    end = scan([footage()]).fragments[1].end_bytes
+    row = archive.open(at(0))
+    archive.put(row, footage()[:end] + bytes(3_000))
+    assert told(reconcile(archive.writer)) == [("adopted", row.path)]
+    (closed,) = archive.writer.segments()
+    assert closed.frames == 20
+
+
 def test_files_of_one_name_do_not_replace_each_other_in_quarantine(archive: Archive) -> None:
     """What is moved aside never overwrites what was moved aside before."""
     for data in (b"one", b"two"):
