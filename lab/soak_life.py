@@ -1,7 +1,7 @@
 """One life of Capture on a box whose time is moved: a process of its own, so that it can be killed like one.
 
-`python -m lab.soak_life DATA CAMERAS SPAN_S HASTE LIFE` lives the life of that number of the plan; ended by its plan,
-in good order or by SIGKILL. It leaves the catalogue and the files, as Capture does, and beside them what only the lab
+`python -m lab.soak_life DATA CAMERAS SPAN_S HASTE SEED LIFE` lives the life of that number; ended by its plan, in
+good order or by SIGKILL. It leaves the catalogue and the files, as Capture does, and beside them what only the lab
 can know: the pictures that the cameras gave (`given-*.txt`), those that were in each file when it was closed, because
 retention deletes some (`recorded-*.txt`), and how much memory and how many files it used (`used-*.txt`).
 """
@@ -199,8 +199,8 @@ def write_documents(data: Path, plan: Plan) -> None:
 
 def main(arguments: list[str]) -> int:
     """Live one life."""
-    data, cameras, span_s, haste, number = arguments
-    plan = make_plan(int(cameras), int(span_s) * NS_PER_S, float(haste))
+    data, cameras, span_s, haste, seed, number = arguments
+    plan = make_plan(int(cameras), int(span_s) * NS_PER_S, float(haste), int(seed))
     _Living(Path(data), plan, int(number)).live()
     return 0
 

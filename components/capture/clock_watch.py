@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from components.capture.core.clock_trust import STEP_NS, ClockTrust, ClockVerdict
+from components.capture.core.clock_trust import LEAP_NS, STEP_NS, ClockTrust, ClockVerdict
 from components.capture.core.placement import is_followed
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
@@ -73,10 +73,13 @@ class ClockWatch:
     def begin_after(self, record_end_ns: WallNs) -> None:
         """The newest record of the process before ends there: a clock that is behind it has to be spoken for.
 
-        Until it is, time goes on from there: the best guess of a box that woke up without a clock.
+        Until it is, time goes on from there: the best guess of a box that woke up without a clock. One that is more
+        than a day later has leapt, or the box was off for so long: both are the same to it.
         """
         verdict = self.look(record_end_ns)
-        if verdict.is_trusted:
+        if verdict.is_believed:
+            if record_end_ns and self._clock.wall_ns() - record_end_ns > LEAP_NS:
+                self._trust.leapt(self._clock.monotonic_ns())
             return
         with self._lock:
             self._trust.doubt(verdict.reason)

@@ -11,7 +11,9 @@ distance between the two. The rules, in order:
 - A clock that is behind the newest record is not believed: one of the two is wrong, and who deletes or dates by a
   clock has to know which.
 
-Who only places new footage may also believe a clock that has gone on evenly for long (`even_ns`); who deletes may not.
+Deleting takes more than believing: after a leap of more than a day no clock is `trusted` for a day, synchronised or
+not, because a time server that is wrong for an hour must not make a year's footage old. Who only places new footage may
+also believe a clock that has gone on evenly for long (`even_ns`).
 """
 
 from __future__ import annotations
@@ -29,6 +31,14 @@ STEP_NS = 500 * NS_PER_MS
 DOUBT_NS = 60 * NS_PER_S
 """What a day without a time server makes of a bad clock is less; no retention is decided by a minute."""
 
+DAY_NS = 86_400 * NS_PER_S
+
+LEAP_NS = DAY_NS
+"""Footage is kept for days: what makes it older by less makes little of it old."""
+
+PROBATION_NS = DAY_NS
+"""As long as a wrong time server stays unnoticed by those who run it, or those who see the dates."""
+
 FUTURE_NS_MAX = 60 * NS_PER_S
 """A record is ahead of its clock by its anchors' uncertainty, seconds at most."""
 
@@ -37,8 +47,12 @@ _WALL_NS_MAX = 253_402_300_799 * NS_PER_S  # the end of the year 9999, the last 
 
 @dataclass(frozen=True, slots=True)
 class ClockVerdict:
-    """Whether the clock is believed, and why (not). `even_ns` is how long it has gone on without a step."""
+    """Whether the clock is believed, and why (not); `is_trusted`: so much that footage may be deleted by it.
 
+    `even_ns` is how long it has gone on without a step.
+    """
+
+    is_believed: bool
     is_trusted: bool
     reason: str
     even_ns: int
@@ -54,6 +68,11 @@ class ClockTrust:
         self._even_since_ns = 0
         self._has_stepped = False
         self._doubt = ""
+        self._leapt_ns: int | None = None
+
+    def leapt(self, monotonic_ns: MonotonicNs) -> None:
+        """By then the clock has leapt ahead of what was recorded before."""
+        self._leapt_ns = monotonic_ns
 
     def doubt(self, reason: str) -> None:
         """There is a reason for doubt from before, until the clock is synchronised."""
@@ -74,17 +93,22 @@ class ClockTrust:
         self._follow(wall_ns, monotonic_ns)
         if is_synchronised:
             self._doubt = ""
-        trusted, reason = True, "synchronised" if is_synchronised else "it has gone on evenly"
+        believed, reason = True, "synchronised" if is_synchronised else "it has gone on evenly"
         if not is_plausible:
-            trusted, reason = False, f"the clock says {_date(wall_ns)}"
+            believed, reason = False, f"the clock says {_date(wall_ns)}"
         elif is_synchronised:
             pass
         elif self._doubt:
-            trusted, reason = False, self._doubt
+            believed, reason = False, self._doubt
         elif record_end_ns is not None and record_end_ns - wall_ns > FUTURE_NS_MAX:
             behind_s = (record_end_ns - wall_ns) // NS_PER_S
-            trusted, reason = False, f"the clock is {behind_s} s behind the newest record"
-        return ClockVerdict(trusted, reason, monotonic_ns - self._even_since_ns, self._has_stepped, is_plausible)
+            believed, reason = False, f"the clock is {behind_s} s behind the newest record"
+        trusted = believed
+        if believed and self._leapt_ns is not None and monotonic_ns - self._leapt_ns < PROBATION_NS:
+            trusted, reason = False, "the clock leapt by more than a day, less than a day ago"
+        return ClockVerdict(
+            believed, trusted, reason, monotonic_ns - self._even_since_ns, self._has_stepped, is_plausible
+        )
 
     def _follow(self, wall_ns: WallNs, monotonic_ns: MonotonicNs) -> None:
         apart_ns = wall_ns - monotonic_ns
@@ -95,8 +119,10 @@ class ClockTrust:
         else:
             step_ns = apart_ns - self._apart_ns
             self._even_since_ns, self._has_stepped = monotonic_ns, True
+            was_plausible = _is_plausible(monotonic_ns + self._apart_ns)
+            if step_ns > LEAP_NS and was_plausible:
+                self._leapt_ns = monotonic_ns
             if abs(step_ns) > DOUBT_NS:
-                was_plausible = _is_plausible(monotonic_ns + self._apart_ns)
                 self._doubt = f"the clock stepped by {step_ns / NS_PER_S:+.0f} s" if was_plausible else ""
         self._apart_ns = apart_ns
 

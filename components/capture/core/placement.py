@@ -44,4 +44,4 @@ def is_followed(verdict: ClockVerdict) -> bool:
     """Whether time goes on by the clock of which that was said, also after a step of it."""
     if not verdict.is_plausible or (verdict.has_stepped and verdict.even_ns < SETTLED_NS):
         return False
-    return verdict.is_trusted or verdict.even_ns >= EVEN_NS
+    return verdict.is_believed or verdict.even_ns >= EVEN_NS

@@ -4,7 +4,15 @@ import pytest
 
 from components.capture.clock_sync import read_synchronised
 from components.capture.clock_watch import ASK_NS, ClockWatch
-from components.capture.core.clock_trust import DOUBT_NS, FUTURE_NS_MAX, STEP_NS, ClockTrust, ClockVerdict
+from components.capture.core.clock_trust import (
+    DOUBT_NS,
+    FUTURE_NS_MAX,
+    LEAP_NS,
+    PROBATION_NS,
+    STEP_NS,
+    ClockTrust,
+    ClockVerdict,
+)
 from components.capture.core.placement import APART_NS, EVEN_NS, LEAD_NS_MAX, SETTLED_NS, decide_placement, is_followed
 from components.shared.wire.units import NS_PER_S, MonotonicNs, WallNs, parse_stamp
 from tests.fakes.clock import FakeClock
@@ -106,7 +114,7 @@ def test_unsynchronised_is_no_doubt() -> None:
 
 
 def verdict(is_trusted: bool = True, even_ns: int = HOUR_NS, has_stepped: bool = True) -> ClockVerdict:
-    return ClockVerdict(is_trusted, "", even_ns, has_stepped)
+    return ClockVerdict(is_trusted, is_trusted, "", even_ns, has_stepped)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -238,3 +246,29 @@ def test_another_process_goes_on_likewise() -> None:
     clock.advance(HOUR_NS // 2)
     assert crew.wall_ns() == keeper.wall_ns() == NOW + HOUR_NS // 2
     assert not crew.look().is_trusted
+
+
+@pytest.mark.parametrize(("step_ns", "is_trusted"), [(LEAP_NS, True), (LEAP_NS + 1, False), (-YEAR_NS, True)])
+def test_leap_makes_nothing_old_for_a_day(step_ns: int, is_trusted: bool) -> None:
+    """After a leap ahead a synchronised clock dates new footage at once, and old footage not for a day."""
+    box = Box(NOW)
+    box.step(step_ns)
+    verdict = box.look(is_synchronised=True)
+    assert verdict.is_believed and verdict.is_trusted == is_trusted
+    box.go_on(PROBATION_NS - 1)
+    assert box.look(is_synchronised=True).is_trusted == is_trusted
+    box.go_on(1)
+    assert box.look(is_synchronised=True).is_trusted
+
+
+def test_leap_between_two_processes() -> None:
+    """A clock that is days later than the record at the start has leapt, or the box was off: it waits a day."""
+    clock = FakeClock(NOW)
+    watch = watch_at(clock, True)
+    watch.begin_after(WallNs(NOW - LEAP_NS - 1))
+    assert watch.look().is_believed and not watch.look().is_trusted
+    clock.advance(PROBATION_NS)
+    assert watch.look().is_trusted
+    other = watch_at(clock, True)
+    other.begin_after(WallNs(0))
+    assert other.look().is_trusted
