@@ -21,7 +21,7 @@ from local.cameras.rtp import VIDEO_CLOCK_HZ
 from local.cameras.sdp import describe
 from local.cameras.spec import CameraSpec
 from local.cameras.stamp import Stamp, stamp_nal
-from local.cameras.viewer import Track, Viewer, Wire
+from local.cameras.viewer import SEND_BUFFER_BYTES_MAX, Track, Viewer, Wire
 
 _SECOND_NS = 1_000_000_000
 _PAST_VIEWERS_MAX = 64  # ended sessions that statistics still tell about
@@ -29,6 +29,7 @@ _HEADLESS = (
     Fault.NO_KEYFRAME,
     Fault.GARBAGE,
 )  # under these a client need not wait for a keyframe: none comes
+_BACKLOG_S = 2  # a client may be behind by that much of a rich picture
 _MUTE = (Fault.STALL, Fault.HANG)
 
 
@@ -119,6 +120,7 @@ class Camera:
         """Begin to send to this client; from then on it knows when its first picture is due."""
         self._viewers[viewer.session] = viewer
         viewer.plays_since_ns = self._since_start_ns()
+        viewer.backlog_bytes_max = max(SEND_BUFFER_BYTES_MAX, self.spec.bitrate // 8 * _BACKLOG_S)
         for track in viewer.tracks() if self.spec.wraps_after_s else ():
             track.wrap_soon(viewer.plays_since_ns + round(self.spec.wraps_after_s * _SECOND_NS))
         if viewer.video is not None and self.spec.timestamps == "zero":

@@ -82,6 +82,7 @@ class Viewer:
         self.begins_ns = 0  # when the first picture is due: sound before it is held back
         self.first_shown_ns = 0  # what the first picture's timestamp stands for
         self.frames_sent = 0
+        self.backlog_bytes_max = SEND_BUFFER_BYTES_MAX
         self._line = line
         self._reported_ns: int | None = None
 
@@ -90,7 +91,7 @@ class Viewer:
 
         A packet that is left out has its sequence number.
         """
-        if self._line.backlog_bytes() > SEND_BUFFER_BYTES_MAX:
+        if self._line.backlog_bytes() > self.backlog_bytes_max:
             self._line.drop("too slow")
             return False
         packets = []

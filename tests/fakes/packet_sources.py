@@ -19,6 +19,8 @@ class SourceKind:
     """A kind of source: how it is made (with the limits, in s, of opening and of waiting for a packet), what it can."""
 
     make: Callable[[Clock, float, float], OpenSource]
+    holds_back_max: int = 0
+    """Pictures that are whole and not given out before the next ones come: what a connection that hangs costs."""
     sees_loss_over_tcp: bool = False
     """Whether it tells RTP packets that a camera left out of a connection that loses nothing."""
     follows_sequence_back: bool = False
@@ -26,6 +28,6 @@ class SourceKind:
 
 
 SOURCES = {
-    "libav": SourceKind(open_libav),
+    "libav": SourceKind(open_libav, holds_back_max=3),
     "rtsp": SourceKind(open_rtsp, sees_loss_over_tcp=True, follows_sequence_back=True),
 }

@@ -24,7 +24,8 @@ class Habit:
     sound: str = ""
     """The codec of the recorded sound; empty for none."""
     told: frozenset[str] = frozenset()
-    """The names of the warnings in the log, which are all there are."""
+    """The names of the warnings in the log, which are all there are, but for `may_tell`."""
+    may_tell: frozenset[str] = frozenset()
     has_true_times: bool = True
     """Whether a picture's wall time is that of its sending, to half a second and a picture."""
     leading_lost: bool = False
@@ -79,14 +80,14 @@ TIMES = (
     # Nothing says how far pictures are apart: they are put where they arrived, at the latest after half a minute.
     _habit("zero-times", timestamps="zero", segments=0, told=_REPAIRED, has_true_times=False),
     _habit("backward-times", timestamps="backwards", told=_REPAIRED, has_true_times=False),
-    _habit("lying-fps", fps=12, gop_s=0.5, claimed_fps=25, has_true_times=False),
+    _habit("lying-fps", fps=12, gop_s=0.5, claimed_fps=25, may_tell=_REPAIRED, has_true_times=False),
     _habit("no-rtcp", audio="aac", first_report_s=1e6),
     _habit("a-day-off", clock_offset_s=86_400.0),
 )
 
 SESSIONS = (
-    _habit("keep-alive", session_timeout_s=2),
-    _habit("stale-nonces", session_timeout_s=2, nonce_s=0.8),
+    _habit("keep-alive", session_timeout_s=4),
+    _habit("stale-nonces", session_timeout_s=4, nonce_s=1.5),
     _habit("redirect-path", redirects="path"),
     _habit("redirect-port", redirects="port", audio="aac"),
 )
@@ -97,7 +98,7 @@ DATAGRAMS = (
     _habit("udp-sets-in-stream", transport="udp", sets_in="stream"),
     _habit("udp-b-frames", transport="udp", bframes=2),
     _habit("udp-wrap", transport="udp", wraps_after_s=3.0),
-    _habit("udp-keep-alive", transport="udp", transports="udp", session_timeout_s=2),
+    _habit("udp-keep-alive", transport="udp", transports="udp", session_timeout_s=4),
 )
 
 HABITS = (*PICTURES, *SOUNDS, *TIMES, *SESSIONS, *DATAGRAMS)

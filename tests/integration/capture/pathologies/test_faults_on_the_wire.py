@@ -203,7 +203,10 @@ def test_loss_is_counted_not_repeated(recorded: CaptureBox, cameras: RunningCame
     lost = sum(line["lost"] for line in cameras.sent_frames(trouble.id))
     lasted_ns = (recorded.runs(trouble.id)[0].ended_ns or 0) - recorded.runs(trouble.id)[0].started_ns
     assert len(told) <= 2 + lasted_ns // (60 * NS_PER_S) < lost
-    assert sum(int(str(fields["packets"])) for fields in told) == told[-1]["in_all"] == lost
+    counted = int(str(told[-1]["in_all"]))
+    assert sum(int(str(fields["packets"])) for fields in told) == counted <= lost
+    if not recorded.log.named("worker_left_behind"):  # by a busy machine, with its last word unsaid
+        assert counted >= lost - 2  # nothing tells of a loss after which nothing came
 
 
 def test_catalogue_and_files_agree(recorded: CaptureBox) -> None:
