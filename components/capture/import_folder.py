@@ -53,6 +53,9 @@ KNOWN_MAX = 100_000
 SETTLED_NS = 10 * NS_PER_S
 """A file that nobody has changed for so long is complete; after an upload's longer pause it is looked at anew."""
 
+PUT_OFF_NS = 60 * NS_PER_S
+"""Before a file that could not be imported yet is tried again: it is read as a whole each time."""
+
 WAITING_MAX = 5_000
 """Files that may settle at once; those beyond come later. A megabyte of names."""
 
@@ -242,6 +245,7 @@ class FolderImporter:
         spans = readings(found.relative, read_foreign_path(found.relative), self.plan.zone)
         if spans[0].start_ns < OLDEST_NS:
             raise Rejected(f"it says {format_iso(spans[0].start_ns)}: the clock of its camera was never set")
+        self._check_past(min(span.end_ns for span in spans))  # before it is read
         return spans
 
     @contextmanager
@@ -358,9 +362,9 @@ class FolderImporter:
         self._log.warning("file_refused", file=_told(row.key.path), reason=row.reason)
 
     def _put_off(self, found: FoundFile, reason: str) -> None:
-        """It is tried again when it has settled anew; told once."""
+        """It is tried again after a while; told once per reason."""
         waiting = self._waiting.setdefault(found.relative, _Waiting(found, 0, self._scan.passes))
-        waiting.since_ns = self._clock.monotonic_ns()
+        waiting.since_ns = self._clock.monotonic_ns() + PUT_OFF_NS - SETTLED_NS
         if waiting.told != reason:
             waiting.told = reason
             self._log.warning("file_waits", file=_told(found.relative), reason=reason)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.capture.core.coverage import Coverage, cover
 from components.capture.hints import Hints
-from components.capture.import_folder import SETTLED_NS, FolderImporter, ImportPlan, ImportTools
+from components.capture.import_folder import PUT_OFF_NS, SETTLED_NS, FolderImporter, ImportPlan, ImportTools
 from components.capture.import_ledger import ImportLedger
 from components.capture.import_segments import Archive
 from components.capture.picture_check import is_whole
@@ -88,7 +88,7 @@ class ImportBox:
     def settle(self) -> None:
         """Look until nothing is left to do: what is there has settled and was taken."""
         self.importer.look(self.stop)
-        self.clock.advance(SETTLED_NS)
+        self.clock.advance(max(SETTLED_NS, PUT_OFF_NS))
         for _ in range(LOOKS_MAX):
             if not self.importer.look(self.stop):
                 return

@@ -7,10 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from components.capture.import_folder import ATTEMPTS_MAX, SETTLED_NS
+from components.capture.import_folder import ATTEMPTS_MAX, PUT_OFF_NS
 from components.shared.wire.units import NS_PER_S, format_iso
 from tests.fakes.foreign_files import PER_S, count_decoded, payloads, write_mp4
 from tests.fakes.import_box import ImportBox
+
+pytestmark = pytest.mark.slow
 
 NAME = "2026-11-21/001/dav/10/10.00.00-10.00.04[M][0@0][0].mp4"
 STEPS_MAX = 200
@@ -47,7 +49,6 @@ def crashed(box: ImportBox, crash: CrashAt) -> bool:
     return False
 
 
-@pytest.mark.slow
 def test_a_crash_at_every_step(tmp_path: Path) -> None:
     """The next process finishes the import: each picture is in the record once, rows and files agree."""
     wanted = payloads(write_mp4(tmp_path / "wanted.mp4"))
@@ -170,7 +171,7 @@ def test_a_file_without_a_row_where_a_segment_belongs(tmp_path: Path) -> None:
     for _ in range(2):
         box.settle_without_work()
         box.importer.look(box.stop)
-        box.clock.advance(SETTLED_NS)
+        box.clock.advance(PUT_OFF_NS)
     assert there.read_bytes() == b"somebody's"
     assert len(box.log.named("file_waits")) == 1
     assert box.spans == [(3600.0, 3602.0), (3602.0, 3604.0)]

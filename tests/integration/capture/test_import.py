@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from components.capture.folder_scan import DEPTH_MAX
-from components.capture.import_folder import DELIVERY_NS_MAX, ENTRIES_PER_LOOK, SETTLED_NS
+from components.capture.import_folder import DELIVERY_NS_MAX, ENTRIES_PER_LOOK, PUT_OFF_NS, SETTLED_NS
 from components.shared.catalogue.capture import open_row
 from components.shared.catalogue.imports import repair_imports
 from components.shared.catalogue.volumes import MARKER, identify_volumes
@@ -18,6 +18,8 @@ from components.shared.wire.messages import SegmentClosed
 from components.shared.wire.units import NS_PER_S, WallNs, format_iso
 from tests.fakes.foreign_files import PER_S, count_decoded, payloads, write_dhav, write_mp4
 from tests.fakes.import_box import ImportBox, at
+
+pytestmark = pytest.mark.slow
 
 DAY = "2026-11-21/001/dav/10"
 FIRST = f"{DAY}/10.00.00-10.00.04[M][0@0][0].mp4"
@@ -301,6 +303,7 @@ def test_a_time_to_come_waits(box: ImportBox) -> None:
     write_mp4(box.place("2026-11-21/001/dav/12/12.30.00-12.30.04[M][0@0][0].mp4"))
     for _ in range(3):
         box.settle_without_work()
+        box.clock.advance(PUT_OFF_NS)
     assert not box.segments
     assert len(box.log.named("file_waits")) == 1
     box.clock.advance(1_900 * NS_PER_S)
