@@ -167,12 +167,12 @@ class Footage:
             raise FileRefused(f"camera {self._camera}, segment {segment.row.segment}: no picture was written")
         name = SegmentName(self._camera, self._stream, run.run, segment.row.start_ns)
         facts, parts = seal_segment(segment.file, name, run.timeline.wall_ns)
-        self._catalogue.close_segment(segment.row.segment, facts, parts)
+        run_frames = (run.received, run.recorded + facts.frames)
+        self._catalogue.close_segment(segment.row.segment, facts, parts, run_frames=run_frames)
         self._is_unsettled = False
         self._segment = None
         self.ended_ns = facts.end_ns
         run.recorded += facts.frames
-        self._catalogue.update_run(run.run, run.received, run.recorded)
         self._log.info(
             "segment_closed",
             segment=segment.row.segment,

@@ -13,7 +13,7 @@ from components.capture.calls import Caller, Table
 from components.capture.hints import GivesHints
 from components.capture.import_rows import ImportRows
 from components.capture.stream_rows import StreamRows
-from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow, Volume
+from components.shared.catalogue.capture import GapRow, RunFrames, RunRow, SegmentRow, StreamRow, Volume
 from components.shared.catalogue.imports import FileKey, ImportRow
 from components.shared.catalogue.reconcile import Repair
 from components.shared.wire.messages import Body
@@ -94,9 +94,14 @@ class RemoteRows:
         self._call("keep_longer", segment)
 
     def close_segment(
-        self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False
+        self,
+        segment: str,
+        facts: SegmentFacts,
+        part_sha256s: Sequence[str],
+        adopted: bool = False,
+        run_frames: RunFrames | None = None,
     ) -> int:
-        return cast(int, self._call("close_segment", segment, facts, part_sha256s, adopted))
+        return cast(int, self._call("close_segment", segment, facts, part_sha256s, adopted, run_frames))
 
     def adopt_segment(self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int:
         return cast(int, self._call("adopt_segment", row, run, facts, part_sha256s))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from components.shared.catalogue.capture import GapRow, RunRow, SegmentRow, StreamRow, Volume
+from components.shared.catalogue.capture import GapRow, RunFrames, RunRow, SegmentRow, StreamRow, Volume
 from components.shared.wire.object_keys import StreamName
 from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.segment_metadata import SegmentFacts
@@ -42,7 +42,12 @@ class StreamRows(Protocol):
     def keep_longer(self, segment: str) -> None: ...
 
     def close_segment(
-        self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False
+        self,
+        segment: str,
+        facts: SegmentFacts,
+        part_sha256s: Sequence[str],
+        adopted: bool = False,
+        run_frames: RunFrames | None = None,
     ) -> int: ...
 
     def adopt_segment(self, row: SegmentRow, run: RunRow, facts: SegmentFacts, part_sha256s: Sequence[str]) -> int: ...

@@ -19,8 +19,10 @@ from components.capture.zygote_messages import MESSAGE_BYTES_MAX, NO_PROCESS, re
 from components.shared.errors import Transient
 from components.shared.runtime.log import Log
 
-FORK_S_MAX = 10.0
-"""The first fork waits until Python and libav are loaded: a second on a small box, several on a busy one."""
+FORK_S_MAX = 30.0
+"""The first fork waits until Python and libav are loaded: a second on a small box, ten and more on one that does much
+else; giving up too early would only begin that again.
+"""
 
 END_S_MAX = 0.2
 """How long a zygote has to end after its socket is closed; it has nothing to do but that."""

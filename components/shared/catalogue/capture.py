@@ -54,6 +54,7 @@ __all__ = [
     "GapCause",
     "GapRow",
     "GarbageRow",
+    "RunFrames",
     "RunRow",
     "SegmentRow",
     "SegmentState",
@@ -71,6 +72,9 @@ _FRAMES = (
     "AND start_ns > counted_until_ns AND +run = ?1) END"
 )
 """The frames in the closed segments of the run ?1; those of deleted ones stay counted."""
+
+RunFrames = tuple[int, int]
+"""The frames of a run so far: received, recorded."""
 
 _SELECT_GAP = f"SELECT {rows.GAP_COLUMNS} FROM gap"
 
@@ -137,10 +141,8 @@ class CaptureWriter(CaptureReader):
 
     def update_run(self, run: str, frames_received: int, frames_recorded: int) -> None:
         """The frames so far. Fatal for a run that does not exist."""
-        sql = "UPDATE run SET frames_received = ?, frames_recorded = ? WHERE run = ? RETURNING run"
         with self._database.transaction(f"update run {run}") as do:
-            if not do(sql, frames_received, frames_recorded, run):
-                raise Fatal(f"run {run} is not in the catalogue: its frames cannot be counted")
+            _count_frames(do, run, (frames_received, frames_recorded))
 
     def end_run(self, run: str, ended_ns: WallNs, end_cause: str) -> None:
         """Ends a run; ending it again does nothing. Fatal for a run that does not exist."""
@@ -198,11 +200,22 @@ class CaptureWriter(CaptureReader):
             do("DELETE FROM motion_segment WHERE segment = ?", segment)
 
     def close_segment(
-        self, segment: str, facts: SegmentFacts, part_sha256s: Sequence[str], adopted: bool = False
+        self,
+        segment: str,
+        facts: SegmentFacts,
+        part_sha256s: Sequence[str],
+        adopted: bool = False,
+        run_frames: RunFrames | None = None,
     ) -> int:
-        """Closes an open segment whose file is complete and synced; gives its sequence number. Fatal if not open."""
+        """Closes an open segment whose file is complete and synced; gives its sequence number. Fatal if not open.
+
+        `run_frames` are those of its run so far, this segment's included, written with it.
+        """
         with self._database.transaction(f"close segment {segment}") as do:
-            return _close(do, segment, facts, part_sha256s, adopted)
+            sequence = _close(do, segment, facts, part_sha256s, adopted)
+            if run_frames is not None:
+                _count_frames(do, facts.run, run_frames)
+            return sequence
 
     def adopt_segment(
         self,
@@ -389,6 +402,12 @@ def _insert_closed(do: Do, row: SegmentRow, facts: SegmentFacts, part_sha256s: S
         *(int(adopted), 0, 0),
     )
     return sequence
+
+
+def _count_frames(do: Do, run: str, frames: RunFrames) -> None:
+    sql = "UPDATE run SET frames_received = ?, frames_recorded = ? WHERE run = ? RETURNING run"
+    if not do(sql, *frames, run):
+        raise Fatal(f"run {run} is not in the catalogue: its frames cannot be counted")
 
 
 def _next_sequence(do: Do) -> int:

@@ -141,8 +141,8 @@ def test_every_step_of_creating_has_both_sides(tmp_path: Path) -> None:
     befores = [name for side, name in names if side == "before"]
     assert befores == [name for side, name in names if side == "after"]
     files = {"make folder", "sync folder", "create", "write", "sync"}
-    rows = {"row: begin run", "row: open segment", "row: close segment", "row: update run", "row: end run"}
-    assert set(befores) == files | rows
+    rows = {"begin run", "open segment", "close segment", "update run", "end run", "set clock"}
+    assert set(befores) == files | {f"row: {row}" for row in rows}
 
 
 def test_crash_at_every_point_of_deleting(tmp_path: Path) -> None:

@@ -221,6 +221,15 @@ def test_what_start_up_may_repeat_does_nothing_twice(writer: CaptureWriter) -> N
         assert (writer.volumes(), writer.runs(), writer.gaps(), writer.segments(), writer.garbage()) == state
 
 
+def test_a_segment_is_closed_with_the_frames_of_its_run(writer: CaptureWriter) -> None:
+    """Both are written, or neither."""
+    writer.open_segment(row(0))
+    writer.close_segment(row(0).segment, facts(at(0), at(3)), PARTS, run_frames=(90, 88))
+    found = writer.run("run-1")
+    assert found is not None
+    assert (found.frames_received, found.frames_recorded) == (90, 88)
+
+
 def test_a_run_is_counted_and_ended_once(writer: CaptureWriter) -> None:
     """A run tells its frames so far, and keeps the first end it was given."""
     writer.update_run("run-1", 120, 118)
