@@ -122,15 +122,19 @@ def record(clips: list[Clip], port: int, source: str, transport: str, data: Path
     return box
 
 
-def assert_recorded(box: CaptureBox, clips: list[Clip]) -> None:
-    """The first run of each camera is its clip, picture by picture, in several segments that touch; with its sound."""
+def assert_recorded(box: CaptureBox, clips: list[Clip], *, repeats_last: bool = False) -> None:
+    """The first run of each camera is its clip, picture by picture, in several segments that touch; with its sound.
+
+    `repeats_last`: the server may send the clip's last picture twice.
+    """
     for number, clip in enumerate(clips):
         camera = f"clip-{number}"
         first = box.runs(camera)[0]
         rows = [row for row in box.segments(camera) if row.run == first.run]
         files = [box.rows.file_path(row) for row in rows]
-        assert fingerprints_of(files, clip.codec) == list(clip.fingerprints)
-        assert first.frames_received == first.frames_recorded == FRAMES
+        found, served = fingerprints_of(files, clip.codec), list(clip.fingerprints)
+        assert found in ([served, [*served, served[-1]]] if repeats_last else [served])
+        assert first.frames_received == first.frames_recorded == len(found)
         assert len(rows) >= SEGMENTS_MIN
         assert all(row.end_ns == following.start_ns for row, following in itertools.pairwise(rows))
         assert box.coverage(camera).is_whole
@@ -146,7 +150,8 @@ def assert_recorded(box: CaptureBox, clips: list[Clip]) -> None:
 @EACH_SOURCE
 def test_aio_rtsp_toolkit(clips: list[Clip], aio_port: int, source: str, tmp_path: Path) -> None:
     """aio-rtsp-toolkit: H.264 and H.265, with and without sound."""
-    assert_recorded(record(clips, aio_port, source, "tcp", tmp_path / "data"), clips)
+    # Release 0.1.4 sends the last picture twice in one session of twelve, with the next timestamp and sequence number.
+    assert_recorded(record(clips, aio_port, source, "tcp", tmp_path / "data"), clips, repeats_last=True)
 
 
 @pytest.mark.debian

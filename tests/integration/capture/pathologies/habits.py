@@ -55,8 +55,8 @@ PICTURES = (
     _habit("b-frames-h265", "h265", bframes=2),
     _habit("b-frames-sound", bframes=2, audio="aac"),
     # The pictures that refer to the segment before are kept, and shown when it is played before this one.
-    _habit("open-gop-h264", bframes=2, open_gop=True, gop_s=0.8, leading_lost=True),
-    _habit("open-gop-h265", "h265", bframes=2, open_gop=True, gop_s=0.8, leading_lost=True),
+    _habit("open-gop-h264", bframes=2, open_gop=True, gop_s=0.8, leading_lost=True, may_tell=_REPAIRED),
+    _habit("open-gop-h265", "h265", bframes=2, open_gop=True, gop_s=0.8, leading_lost=True, may_tell=_REPAIRED),
     _habit("gop-10-s", fps=5, gop_s=10.0, loop_s=10.0, segments=1),
     _habit("smart-gop", fps=5, gop_s=1.0, gop_s_max=8.0, loop_s=20.0, segments=3),
     _habit("1-fps", fps=1, **_SLOW),
