@@ -14,7 +14,7 @@ from components.shared.catalogue.segment_probe import Owner, Probed, Whole
 from components.shared.errors import Rejected
 from components.shared.wire.object_keys import ObjectName
 from components.shared.wire.segment_file import media_duration_ns
-from components.shared.wire.units import WallNs
+from components.shared.wire.units import NS_PER_MS, WallNs
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ def decide_stray(name: ObjectName, volume: str, found: Probed, beside: Neighbour
     whole = found.whole
     try:
         if whole is None:
-            row = open_row(name.camera, name.stream, name.start_ns, f"adopted-{name.segment}", volume)
+            start_ns = _start_ns(name, beside)
+            row = open_row(name.camera, name.stream, start_ns, f"adopted-{name.segment}", volume)
         else:
             trailer = whole.trailer
             row = open_row(trailer.camera, trailer.stream, trailer.start_ns, trailer.run, volume)
@@ -87,6 +88,14 @@ def decide_stray(name: ObjectName, volume: str, found: Probed, beside: Neighbour
     except Rejected as error:
         return Quarantine(str(error))
     return _adopt(row, run, found, whole, beside)
+
+
+def _start_ns(name: ObjectName, beside: Neighbours) -> WallNs:
+    """When a file without a trailer starts: its name says it to the millisecond, the segment before it exactly."""
+    before_ns = beside.before_end_ns
+    if before_ns is not None and 0 < before_ns - name.start_ns < NS_PER_MS:
+        return WallNs(before_ns)
+    return name.start_ns
 
 
 def _adopt(row: SegmentRow, run: RunRow, found: Probed, whole: Whole | None, beside: Neighbours) -> Action:

@@ -281,6 +281,15 @@ def test_a_stray_that_begins_inside_a_segment_is_moved_aside(archive: Archive) -
     assert told(repairs) == [("quarantined", row.path)] and "inside another" in repairs[0].detail
 
 
+def test_a_stray_without_a_trailer_follows_the_segment_before_it(archive: Archive) -> None:
+    """Its name is of whole milliseconds: one that touches the segment before is not inside of it."""
+    before = archive.record(at(0.0004))
+    row = stray(archive, at(5.0004), footage(5))
+    assert told(reconcile(archive.writer)) == [("adopted", row.path)]
+    found = archive.writer.segment(row.segment)
+    assert found is not None and (found.start_ns, before.end_ns) == (at(5.0004), at(5.0004))
+
+
 def test_a_stray_ends_where_the_next_segment_begins(archive: Archive) -> None:
     """A stray whose footage runs into the next segment's time is adopted up to there."""
     archive.record(at(3))
