@@ -37,7 +37,7 @@ from components.shared.catalogue.imports import Imports, repair_imports
 from components.shared.catalogue.reconcile import Repair, adopt_strays, find_strays, repair_rows
 from components.shared.catalogue.strays import Stray
 from components.shared.catalogue.verify import Verified, verify
-from components.shared.catalogue.volumes import VolumeNote, identify_volumes
+from components.shared.catalogue.volumes import VolumeNote, disk_watch, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context, Task
 from components.shared.runtime.config import ConfigWatcher
@@ -120,7 +120,7 @@ def assemble(
     strays, failures = find_strays(catalogue)
     _tell(log, failures)
     room = room or Room()
-    disk = GroupSync(volume.root, room, clock, log, door)
+    disk = GroupSync(volume.root, room, clock, log, door, disk_watch(catalogue, VOLUME))
     disk.look()
     hints = Hints(context.bus, clock, log)
     hired = hiring(Supplies(context, catalogue, volume, disk, hints, clock))

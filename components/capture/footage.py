@@ -17,11 +17,12 @@ from components.capture.core.packets import TimedPacket, VideoParameters
 from components.capture.core.timeline import RunTimeline
 from components.capture.group_sync import GroupSync
 from components.capture.hints import GivesHints
-from components.capture.recorded_file import FileRefused, RecordedFile
+from components.capture.recorded_file import DiskFailed, FileRefused, RecordedFile
 from components.capture.segment_writer import SegmentName, SegmentWriter, frames_in, seal_segment
 from components.capture.stream_rows import StreamRows
 from components.shared.catalogue.capture import RunRow, SegmentRow, Volume, open_row
 from components.shared.catalogue.reconcile import settle_stream
+from components.shared.catalogue.volumes import absence
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import SegmentClosed
@@ -127,6 +128,9 @@ class Footage:
         self._catalogue.open_segment(row, mode)
         self._is_unsettled = True
         self.ended_ns = start_ns
+        absent = absence(self._volume)
+        if absent is not None:  # the disk watch looks once a second: what is begun meanwhile would go to another disk
+            raise DiskFailed(absent)
         where = f"camera {self._camera}, segment {row.segment}"
         file = RecordedFile(self._volume.root / row.path, where, self._disk.door)
         try:
@@ -226,6 +230,8 @@ class Footage:
         settled = self._read_settled(segment.row.segment)
         if settled is not None:
             run.recorded += settled.frames
+        elif not self._is_unsettled:  # nothing of it is kept, as when its disk is gone: the gap begins where it began
+            self.ended_ns = segment.row.start_ns
 
     def _read_settled(self, segment: str) -> SegmentRow | None:
         if self._is_unsettled:

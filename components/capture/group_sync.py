@@ -8,6 +8,7 @@ thread watches the volume's free space.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from components.capture.core.room import FollowsRoom
@@ -28,11 +29,20 @@ DISK_FULL = "the disk is full"
 class GroupSync:
     """The files of one volume that are being written, and whether it has room for more.
 
-    `door` is how the volume's files are written.
+    `door` is how the volume's files are written; `absent` says why the volume's disk is not there, if it is not.
     """
 
-    def __init__(self, root: Path, room: FollowsRoom, clock: Clock, log: Log, door: DiskDoor = DISK) -> None:
+    def __init__(
+        self,
+        root: Path,
+        room: FollowsRoom,
+        clock: Clock,
+        log: Log,
+        door: DiskDoor = DISK,
+        absent: Callable[[], str | None] = lambda: None,
+    ) -> None:
         self.door = door
+        self._absent = absent
         self._root = root
         self._room = room
         self._clock = clock
@@ -80,18 +90,9 @@ class GroupSync:
 
     def look(self) -> None:
         """Look at the free space now."""
-        free_bytes, reason = 0, ""
-        try:
-            with disk_work(str(self._root), "look at free space"):
-                found = self.door.look(self._root)
-        except DiskFailed as error:
-            reason = str(error)
-        else:
-            enough = INODES_MIN if self._room.has_room else INODES_MIN * 3 // 2
-            if found.f_files and found.f_favail < enough:  # a file system without a fixed number says 0 of both
-                reason = f"the disk has room for {found.f_favail} more files only (inodes)"
-            else:
-                free_bytes = found.f_bavail * found.f_frsize
+        free_bytes, reason = 0, self._absent() or ""
+        if not reason:
+            free_bytes, reason = self._measured()
         self._why = reason or DISK_FULL
         if self._room.seen(free_bytes):
             tell = self._log.info if self._room.has_room else self._log.error
@@ -99,3 +100,15 @@ class GroupSync:
             tell(
                 event, volume=str(self._root), free_bytes=free_bytes, reserve_bytes=self._room.reserve_bytes, why=reason
             )
+
+    def _measured(self) -> tuple[int, str]:
+        """The free bytes, or none and why."""
+        try:
+            with disk_work(str(self._root), "look at free space"):
+                found = self.door.look(self._root)
+        except DiskFailed as error:
+            return 0, str(error)
+        enough = INODES_MIN if self._room.has_room else INODES_MIN * 3 // 2
+        if found.f_files and found.f_favail < enough:  # a file system without a fixed number says 0 of both
+            return 0, f"the disk has room for {found.f_favail} more files only (inodes)"
+        return found.f_bavail * found.f_frsize, ""

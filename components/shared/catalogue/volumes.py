@@ -120,6 +120,43 @@ def identify_volumes(
     return notes
 
 
+def disk_watch(writer: CaptureWriter, name: str, make_id: Callable[[], str] = new_id) -> Callable[[], str | None]:
+    """The question "is this volume still the one?", to be asked every second: None, or the sentence why it is not.
+
+    One read of the marker. A volume that could not be identified at start-up is, as soon as its disk is plainly there.
+    """
+    known: list[Volume] = []
+
+    def absent() -> str | None:
+        if known:
+            return absence(known[0])
+        try:
+            told = _identified(writer, name, make_id)
+            if isinstance(told, str):
+                return told
+        except NvrError as error:
+            return f"volume {name} cannot be identified: {error}"
+        known.append(told)
+        return absence(told)
+
+    return absent
+
+
+def _identified(writer: CaptureWriter, name: str, make_id: Callable[[], str]) -> Volume | str:
+    """The volume with its identity, given to it now if need be; or why it has none."""
+
+    def found() -> Volume:
+        return next(volume for volume in writer.volumes() if volume.volume == name)
+
+    volume = found()
+    if volume.identity is None:
+        note = _identify(writer, volume, data_root_id(writer.data, make_id), make_id, no_step)
+        if note is not None and note.what == "not_there":
+            return note.detail
+        volume = found()
+    return volume
+
+
 def accept_volume(reader: CaptureReader, name: str, step: Step = no_step) -> Volume:
     """Makes what is at a volume's root the volume, by writing its marker there: for a disk that was replaced.
 

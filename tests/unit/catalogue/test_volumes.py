@@ -19,6 +19,7 @@ from components.shared.catalogue.volumes import (
     absence_of,
     accept_volume,
     data_root_id,
+    disk_watch,
     identify_volumes,
     read_marker,
     write_marker,
@@ -131,6 +132,46 @@ def test_a_disk_that_comes_back_is_noticed(archive: Archive) -> None:
     archive.root.rmdir()
     away.rename(archive.root)
     assert absence(volume) is None
+
+
+def test_a_watch_follows_the_disk(archive: Archive) -> None:
+    """Asked again and again, it says when the disk goes, when another comes, and when it is back."""
+    identified(archive)
+    absent = disk_watch(archive.writer, "main")
+    assert absent() is None
+    away = unmount(archive)
+    assert "not mounted" in str(absent())
+    (archive.root / "other").mkdir()
+    assert "another disk" in str(absent())
+    shutil.rmtree(archive.root)
+    away.rename(archive.root)
+    assert absent() is None
+
+
+def test_a_watch_waits_for_the_right_disk(archive: Archive) -> None:
+    """A volume that had no identity when Capture started gets it as soon as its disk is there, and not before."""
+    archive.record(at(0))
+    away = unmount(archive)
+    assert kinds(identify_volumes(archive.writer)) == [("not_there", "main")]
+    absent = disk_watch(archive.writer, "main")
+    write_marker(archive.root, Marker("a", "main", "elsewhere"))
+    assert "another site" in str(absent())
+    (archive.root / MARKER).unlink()
+    assert "its rows are not" in str(absent())
+    archive.root.rmdir()
+    away.rename(archive.root)
+    assert absent() is None
+    assert volume_of(archive).identity is not None
+
+
+def test_a_watch_says_when_the_catalogue_cannot_be_asked(archive: Archive, tmp_path: Path) -> None:
+    """Whatever is wrong is a sentence, not a crash of whoever watches; later it is asked again."""
+    absent = disk_watch(archive.writer, "main")
+    path = archive.data / "catalogue" / "data-root"
+    path.mkdir()
+    assert "cannot be identified" in str(absent())
+    path.rmdir()
+    assert absent() is None
 
 
 def old_release(archive: Archive, *rows: SegmentRow) -> None:
