@@ -65,6 +65,12 @@ class SegmentName:
     start_ns: WallNs
 
 
+SOUND_LEAD_NS_MAX = 300 * NS_PER_MS
+"""Sound may begin before the first picture by the two frames that an encoder at 8 kHz holds. What is older was said
+before recording paused.
+"""
+
+
 class SegmentWriter:
     """Writes one segment; the file is its caller's to create, and to look after when this fails."""
 
@@ -82,6 +88,7 @@ class SegmentWriter:
             raise FileRefused(f"{file.path.name}: the muxer does not take these streams: {error}") from error
         self._video_base = video.time_base.fraction
         self._audio_base = audio.time_base.fraction if audio is not None else self._video_base
+        self._begun_ns = 0
         self.frames = 0
         """Pictures given to the muxer so far."""
 
@@ -89,13 +96,16 @@ class SegmentWriter:
         """Take the next packet of the run. DiskFailed when the disk does not take it."""
         if timed.packet.kind == "video":
             payload = timed.packet.payload
+            if not self.frames:
+                self._begun_ns = self._parameters.time_base.to_ns(timed.dts)
             if not self.frames and find_parameter_sets(self._parameters.codec, payload) is None:
                 payload = self._parameters.extradata + payload
             self.frames += 1
             self._mux(self._video_stream, self._video_base, timed, payload)
         elif self._audio is not None and self._audio_stream is not None and self.frames:
             for converted in self._audio.convert(timed):
-                self._mux(self._audio_stream, self._audio_base, converted, converted.packet.payload)
+                if self._audio.time_base.to_ns(converted.dts) >= self._begun_ns - SOUND_LEAD_NS_MAX:
+                    self._mux(self._audio_stream, self._audio_base, converted, converted.packet.payload)
 
     def finish(self) -> None:
         """Write the last fragment. DiskFailed when the disk does not take it."""

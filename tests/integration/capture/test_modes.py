@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
 import pytest
 
 from components.shared.catalogue.check import check
@@ -14,8 +15,9 @@ from components.shared.runtime.live_client import LiveClient
 from components.shared.wire.live import AccessUnit, Hello
 from components.shared.wire.units import NS_PER_S, WallNs, from_datetime
 from tests.fakes.capture_box import CaptureBox
-from tests.fakes.encoded_pictures import pictures
-from tests.fakes.packet_source import FakeCamera, open_fake
+from tests.fakes.encoded_pictures import alaw, pictures
+from tests.fakes.packet_source import PCMA_AUDIO, FakeCamera, open_fake
+from tests.fakes.packets import VIDEO_BASE
 from tests.integration.capture.test_camera_life import LIVELY, PATIENT_S, URL, Players, make
 
 pytestmark = pytest.mark.slow
@@ -240,6 +242,51 @@ def test_a_sub_stream_that_is_only_looked_at(box: CaptureBox) -> None:
     assert box.segments("cam-1~sub") == []
     assert causes(box, "cam-1~sub") == ["policy"]
     assert (len(box.runs("cam-1")), cameras[0].opened) == (1, 1)
+
+
+class SpeakingPlayers(Players):
+    """Plays cameras with G.711 beside the pictures: a frame of 20 ms for each of them."""
+
+    def _play(self) -> None:
+        frames = alaw(50)
+        number = 0
+        while not self._stop.wait(1 / 50):
+            for camera in self._cameras:
+                camera.play(dts=number * VIDEO_BASE.denominator // 50)
+                camera.say(frames[number % 50], number * 160, 160)
+            number += 1
+
+
+def durations(path: Path) -> tuple[float, float]:
+    """Seconds of AAC and of pictures in a file."""
+    lasted_s = {"audio": 0.0, "video": 0.0}
+    with av.open(str(path), "r") as container:
+        (sound,) = container.streams.audio
+        assert sound.codec_context.name == "aac"
+        for packet in container.demux():
+            if packet.duration and packet.time_base:
+                lasted_s[packet.stream.type] += float(packet.duration * packet.time_base)
+    return lasted_s["audio"], lasted_s["video"]
+
+
+def test_sound_of_a_sub_stream_over_pauses_and_cuts(box: CaptureBox) -> None:
+    """G.711 becomes AAC for sub streams too; after a cut and a pause there is sound as long as the pictures."""
+    camera = FakeCamera("small", box.clock, audio=PCMA_AUDIO, read_s=PATIENT_S)
+    (main,) = make(box, "main")
+    sub = {"url": URL + "small", "record": True}
+    box.set_camera("cam-1", URL + "main", sub=sub)
+    box.write_site(segment_s=2)
+    with SpeakingPlayers([camera, main]), box.running(open_fake(camera, main), limits=LIVELY):
+        box.wait_for_segments("cam-1~sub", 2)
+        box.set_camera("cam-1", URL + "main", sub=sub, manual={"recording": False})
+        box.wait_for_state("cam-1~sub", "off", "policy")
+        before = len(box.segments("cam-1~sub"))
+        box.set_camera("cam-1", URL + "main", sub=sub)
+        box.wait_for_segments("cam-1~sub", before + 2)
+    for path in box.files("cam-1~sub")[:-1]:
+        heard_s, shown_s = durations(path)
+        assert abs(heard_s - shown_s) < 0.7, path
+    assert box.coverage("cam-1~sub").is_whole
 
 
 def test_what_is_recorded_is_live_with_its_times(box: CaptureBox) -> None:
