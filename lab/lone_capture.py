@@ -60,7 +60,8 @@ def write_documents(data: Path, urls: Mapping[str, str], segment_s: int) -> None
     make_folders(data / "config")
     clock = SystemClock()
     for camera, url in urls.items():
-        document = {"schema": 1, "name": camera, "source": {"url": url}}
+        # No pictures are kept: what Capture is compared with keeps none.
+        document = {"schema": 1, "name": camera, "source": {"url": url}, "snapshot_s": 0}
         write_document(data, camera_shadow(camera), document, 1, clock)
     site = {"schema": 1, "recording": {"segment_s": segment_s}, "cameras": dict.fromkeys(urls, "any")}
     write_document(data, SITE, site, 1, clock)
