@@ -28,6 +28,6 @@ class SourceKind:
 
 
 SOURCES = {
-    "libav": SourceKind(open_libav, holds_back_max=3),
+    "libav": SourceKind(open_libav, holds_back_max=1),
     "rtsp": SourceKind(open_rtsp, sees_loss_over_tcp=True, follows_sequence_back=True),
 }
