@@ -31,10 +31,20 @@ class _Waiter:
 
 
 class MovedClock:
-    """The protocol `Clock`; made by the thread that moves it, whose own threads of before do not count."""
+    """The protocol `Clock`; made by the thread that moves it, whose own threads of before do not count.
 
-    def __init__(self, wall_ns: int, monotonic_ns: int, stuck_s_max: float = STUCK_S_MAX) -> None:
+    Neither do those named in `apart`: they wait for something else than time.
+    """
+
+    def __init__(
+        self,
+        wall_ns: int,
+        monotonic_ns: int,
+        stuck_s_max: float = STUCK_S_MAX,
+        apart: frozenset[str] = frozenset(),
+    ) -> None:
         self._stuck_s_max = stuck_s_max
+        self._apart = apart
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._lock = threading.Lock()
@@ -107,7 +117,7 @@ class MovedClock:
 
     def _busy(self) -> list[str]:
         """The threads that work."""
-        alive = {thread.ident: thread.name for thread in threading.enumerate()}
+        alive = {thread.ident: thread.name for thread in threading.enumerate() if thread.name not in self._apart}
         with self._lock:
             return [
                 name for ident, name in alive.items() if ident not in self._waiting and ident not in self._bystanders

@@ -27,6 +27,7 @@ from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log, Record
 from components.shared.runtime.status import StatusBoard
 from components.shared.wire.messages import Body, SegmentClosed
+from components.shared.wire.recording_config import DAYS
 from components.shared.wire.site_config import SITE, camera_shadow
 from components.shared.wire.topics import CAPTURE, Topic
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
@@ -36,6 +37,10 @@ from lab.simulated_cameras import SimulatedCamera, open_simulated
 from lab.soak_plan import BEGINS_WALL_NS, Life, Plan, make_plan
 
 SEGMENT_S = 180
+TIME_ZONE = "America/New_York"
+SCHEDULE = "00:00-00:40, 01:00-01:20, 01:30-20:50, 21:00-24:00"
+"""Of the last camera, each day. The simulation begins on the day on which that zone has its second hour twice."""
+
 KEPT_DAYS = 1
 """Retention deletes all the time when days are many, and what a clock dated a year back as soon as it is right."""
 
@@ -43,6 +48,9 @@ STEP_NS = NS_PER_S
 USED_NS = 300 * NS_PER_S
 END_STEP_NS = 5 * NS_PER_MS
 """Threads that end wait for each other in real time as well: then it passes hardly faster than that."""
+
+APART = frozenset({"live"})
+"""It waits for readers of the live sockets, and there are none."""
 
 FULL_BYTES = 10**18
 """A reserve that no disk has: what a full one looks like to the recorder."""
@@ -89,9 +97,8 @@ class _Living:
         self._life: Life = plan.lives[number]
         self._now_ns = self._life.begins_ns
         self._off_ns = plan.clock_at(self._now_ns).off_ns
-        self.clock = MovedClock(
-            BEGINS_WALL_NS + self._now_ns + self._off_ns, self._now_ns - self._life.boots_ns + NS_PER_S
-        )
+        begins_wall_ns = BEGINS_WALL_NS + self._now_ns + self._off_ns
+        self.clock = MovedClock(begins_wall_ns, self._now_ns - self._life.boots_ns + NS_PER_S, apart=APART)
         self._given: defaultdict[str, list[int]] = defaultdict(list)
         self._given_file = data / f"given-{number:04}.txt"
         self._used_file = data / f"used-{number:04}.txt"
@@ -116,7 +123,8 @@ class _Living:
         self._recorded = RecordedFiles(data, data / f"recorded-{number:04}.txt")
         self._recorded.look()  # what start-up has adopted, before anything is deleted
         self._threads = [
-            threading.Thread(target=self._guard, args=(task,), name=task.name) for task in self._parts.tasks
+            threading.Thread(target=self._guard, args=(task,), name=task.name, daemon=True)
+            for task in self._parts.tasks
         ]
 
     def live(self) -> None:
@@ -186,10 +194,13 @@ def write_documents(data: Path, plan: Plan) -> None:
     clock = MovedClock(BEGINS_WALL_NS, NS_PER_S)
     cameras: Mapping[str, str] = {camera.name: "any" for camera in plan.cameras}
     for camera in cameras:
-        document = {"schema": 1, "name": camera, "source": {"url": f"rtsp://lab/{camera}"}}
+        document: dict[str, object] = {"schema": 1, "name": camera, "source": {"url": f"rtsp://lab/{camera}"}}
+        if camera == plan.cameras[-1].name:
+            document |= {"mode": "schedule", "schedule": dict.fromkeys(DAYS, SCHEDULE)}
         write_document(data, camera_shadow(camera), document, 1, clock)
     site = {
         "schema": 1,
+        "time_zone": TIME_ZONE,
         "recording": {"segment_s": SEGMENT_S},
         "retention": {"days": KEPT_DAYS, "free_percent_min": 1, "keep_until_uploaded": False},
         "cameras": dict(cameras),

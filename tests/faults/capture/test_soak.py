@@ -20,5 +20,5 @@ def test_two_hours_are_accounted_for(tmp_path: Path) -> None:
     figures = told["figures"]
     assert figures["lives"] > 2 and figures["clock_steps"] > 3 and figures["pictures_lost_in_gaps"] > 0
     assert figures["segments"] > 40 and figures["pictures_recorded"] > 8_000
-    for cause in ("authentication", "box_down", "clock", "component_down", "disk", "frozen", "unreachable"):
+    for cause in ("authentication", "box_down", "clock", "component_down", "disk", "frozen", "schedule", "unreachable"):
         assert figures[f"gap_s_{cause}"] > 0, cause

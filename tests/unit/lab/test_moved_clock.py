@@ -72,3 +72,14 @@ def test_thread_that_waits_for_something_else_is_named() -> None:
         clock.advance(NS_PER_S)
     end.set()
     thread.join()
+
+
+def test_threads_apart_are_not_waited_for() -> None:
+    """A thread that waits for something else by its nature is named beforehand, and holds nobody up."""
+    clock = MovedClock(0, 0, stuck_s_max=0.05, apart=frozenset({"works"}))
+    end = threading.Event()
+    thread = start(end.wait)  # type: ignore[arg-type]
+    clock.advance(NS_PER_S)
+    assert clock.monotonic_ns() == NS_PER_S
+    end.set()
+    thread.join()
