@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from components.capture.core.packets import EncodedPacket, StreamParameters
@@ -92,16 +92,22 @@ class PacketQueue:
 
     def put(self, packet: EncodedPacket, packets_missed: int) -> None:
         """Add a packet; never waits. Once one did not fit, none is taken any more."""
+        self.put_all((packet,), packets_missed)
+
+    def put_all(self, packets: Iterable[EncodedPacket], packets_missed: int) -> None:
+        """The same for several."""
         with self._lock:
             self._packets_missed = packets_missed
-            has_room = (
-                self._waiting_bytes + len(packet.payload) <= self._bytes_max and len(self._waiting) < self._packets_max
-            )
-            if self._dropped or not has_room:
-                self._dropped += packet.kind == "video"
-                return
-            self._waiting.append(packet)
-            self._waiting_bytes += len(packet.payload)
+            for packet in packets:
+                size_bytes = len(packet.payload)
+                has_room = (
+                    self._waiting_bytes + size_bytes <= self._bytes_max and len(self._waiting) < self._packets_max
+                )
+                if self._dropped or not has_room:
+                    self._dropped += packet.kind == "video"
+                    continue
+                self._waiting.append(packet)
+                self._waiting_bytes += size_bytes
 
     def end(self, error: Exception | None) -> None:
         """The reader has ended, because of `error`, or with the stream."""

@@ -95,8 +95,7 @@ class Pump:
         try:
             packets = None if queue.is_abandoned else source.collect(0)
             if packets is not None:
-                for packet in packets:
-                    queue.put(packet, source.packets_missed)
+                queue.put_all(packets, source.packets_missed)
                 return
             error = None
         except Exception as failure:  # noqa: BLE001 - the recorder's thread raises it, where it is decided about

@@ -37,6 +37,11 @@ OOM_SCORE = "200"
 """When memory runs out, the kernel should end a crew, which costs a second, and not the keeper."""
 
 _FORK = b"fork"
+GARBAGE_OBJECTS = 20_000
+"""How many new objects make Python look for cycles among them: seconds of pictures, which are none. The default,
+700, has it look several times a second.
+"""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -51,6 +56,7 @@ def main(argv: Sequence[str], sources: Callable[[], CrewSources]) -> int:
     made = sources()
     gc.collect()
     gc.freeze()  # nothing that is there by now is garbage: looking through it would make every page of it a crew's own
+    gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
     _Zygote(link, made).run()
     return 0
 

@@ -50,7 +50,7 @@ class StreamParameters:
     audio_dropped: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, though nobody changes one: making a frozen one takes three times as long
 class EncodedPacket:
     """One access unit of video (with start codes) or one frame of audio, as it was received.
 
@@ -68,7 +68,7 @@ class EncodedPacket:
     sender_wall_ns: WallNs | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: see EncodedPacket
 class TimedPacket:
     """A packet with its place in its run: `dts` grows strictly, `pts` is never before it, `duration_ticks` is above 0.
 

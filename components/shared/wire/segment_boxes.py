@@ -8,7 +8,7 @@ Bytes that contradict themselves are Rejected, naming their offset in the file.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -35,6 +35,7 @@ TrackKind = Literal["video", "audio", "other"]
 _CODECS = {b"avc1": "h264", b"avc3": "h264", b"hvc1": "h265", b"hev1": "h265", b"mp4a": "aac", b"av01": "av1"}
 _KINDS: dict[bytes, TrackKind] = {b"vide": "video", b"soun": "audio"}
 
+_PLAIN_HEAD = struct.Struct(">I4s")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 _I64 = struct.Struct(">q")
@@ -143,22 +144,29 @@ def _boxes(data: bytes, at: int) -> Iterator[tuple[bytes, bytes, int]]:
     """Kind, content and offset in the file of each box in `data`, which they must fill."""
     position = 0
     for _ in range(BOXES_MAX):
-        if position == len(data):
+        left = len(data) - position
+        if not left:
             return
-        rest = data[position : position + 16]
-        if len(rest) < 8:
-            raise Rejected(f"offset {at + position}: {len(rest)} bytes are left over")
-        head = parse_box_head(rest, at + position)
-        if head is None or head[0] > len(data) - position:
-            raise Rejected(f"offset {at + position}: a box {rest[4:8]!r} is longer than what it is in")
-        size_bytes, kind, head_bytes = head
+        if left < 8:
+            raise Rejected(f"offset {at + position}: {left} bytes are left over")
+        size_bytes, kind = _PLAIN_HEAD.unpack_from(data, position)
+        head_bytes = 8
+        if not 8 <= size_bytes <= left:  # seldom: a long one, one to the end, or one that is wrong
+            head = parse_box_head(data[position : position + 16], at + position)
+            if head is None or head[0] > left:
+                raise Rejected(f"offset {at + position}: a box {kind!r} is longer than what it is in")
+            size_bytes, kind, head_bytes = head
         yield kind, data[position + head_bytes : position + size_bytes], at + position
         position += size_bytes
     raise Rejected(f"offset {at}: more than {BOXES_MAX} boxes in one")
 
 
 def _child(data: bytes, wanted: bytes, at: int) -> tuple[bytes, int]:
-    for kind, content, offset in _boxes(data, at):
+    return _first(_boxes(data, at), wanted, at)
+
+
+def _first(boxes: Iterable[tuple[bytes, bytes, int]], wanted: bytes, at: int) -> tuple[bytes, int]:
+    for kind, content, offset in boxes:
         if kind == wanted:
             return content, offset
     raise Rejected(f"offset {at}: no {wanted.decode()} where one must be")
@@ -222,8 +230,9 @@ def _joined(first: TrackRun, second: TrackRun) -> TrackRun:
 
 
 def _parse_traf(data: bytes, header: Header, at: int) -> TrackRun:
-    tfhd, tfhd_at = _child(data, b"tfhd", at)
-    tfdt, tfdt_at = _child(data, b"tfdt", at)
+    boxes = list(_boxes(data, at))
+    tfhd, tfhd_at = _first(boxes, b"tfhd", at)
+    tfdt, tfdt_at = _first(boxes, b"tfdt", at)
     track = header.track(_u32(tfhd, 4, tfhd_at))
     if track is None:
         raise Rejected(f"offset {at}: a track that the header does not declare")
@@ -232,7 +241,7 @@ def _parse_traf(data: bytes, header: Header, at: int) -> TrackRun:
     if abs(start_ticks) > TICKS_MAX:
         raise Rejected(f"offset {tfdt_at}: a decode time of {start_ticks}")
     run: TrackRun | None = None
-    for kind, content, offset in _boxes(data, at):
+    for kind, content, offset in boxes:
         if kind == b"trun":
             part = _parse_trun(content, track, start_ticks, offset)
             run = part if run is None else _joined(run, part)
@@ -250,6 +259,8 @@ def _with_fragment_defaults(track: Track, tfhd: bytes, at: int) -> Track:
         if flags & bit:
             defaults[index] = _u32(tfhd, position, at)
             position += 4
+    if defaults == [track.default_duration_ticks, track.default_size_bytes, track.default_flags]:
+        return track
     duration, size_bytes, sample_flags = defaults
     return replace(track, default_duration_ticks=duration, default_size_bytes=size_bytes, default_flags=sample_flags)
 

@@ -12,7 +12,6 @@ Sources: RFC 6184 (H.264: single NAL unit, STAP-A, FU-A), RFC 7798 (H.265: singl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from components.capture.core.packets import VideoCodec
@@ -31,8 +30,7 @@ _RECOVERY_POINT = 6
 """The SEI message that says: decoding may begin here (H.264 D.1.8), as in an open GOP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """An access unit as it was received."""
 
     payload: bytes
