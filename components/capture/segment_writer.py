@@ -65,9 +65,9 @@ class SegmentName:
     start_ns: WallNs
 
 
-SOUND_LEAD_NS_MAX = 300 * NS_PER_MS
-"""Sound may begin before the first picture by the two frames that an encoder at 8 kHz holds. What is older was said
-before recording paused.
+SOUND_LEAD_NS_MAX = 600 * NS_PER_MS
+"""Sound may begin before the first picture by the two frames that an encoder at 8 kHz holds, 256 ms, and by as much as
+a camera sends it late. What is older was said before recording paused.
 """
 
 

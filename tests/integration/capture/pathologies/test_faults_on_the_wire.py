@@ -205,7 +205,8 @@ def test_loss_is_counted_not_repeated(recorded: CaptureBox, cameras: RunningCame
     assert len(told) <= 2 + lasted_ns // (60 * NS_PER_S) < lost
     counted = int(str(told[-1]["in_all"]))
     assert sum(int(str(fields["packets"])) for fields in told) == counted <= lost
-    if not recorded.log.named("worker_left_behind"):  # by a busy machine, with its last word unsaid
+    is_one_session = len(recorded.runs(trouble.id)) == 1  # on a busy machine there may be another, which counts anew
+    if is_one_session and not recorded.log.named("worker_left_behind"):  # with its last word unsaid
         assert counted >= lost - 2  # nothing tells of a loss after which nothing came
 
 
