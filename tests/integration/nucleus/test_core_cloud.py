@@ -46,9 +46,12 @@ class IotCore:
         self.mqtt_port, self.http_port = ports["mqtt_port"], ports["http_port"]
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process."""
+        """Send a signal to the process; one that stops it has stopped it when this returns."""
         assert self.process is not None
         self.process.send_signal(number)
+        if number is signal.SIGSTOP:
+            stat = Path(f"/proc/{self.process.pid}/stat")
+            eventually(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", WAIT_S, "it has stopped")
 
     def stop(self) -> None:
         """End the process without a word."""
