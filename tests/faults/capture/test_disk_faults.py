@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.root]
 
 AGAIN_S_MAX = 30.0
 DISK_BYTES = 32 * MIB
+ROOMY_BYTES = 64 * MIB
+"""For the catalogue, its write-ahead log and the ballast, too."""
 RESERVE_BYTES = 4 * MIB
 
 
@@ -79,7 +81,7 @@ def test_disk_that_was_full(box: CaptureBox, disk: SmallDisk, clock: SystemClock
 
 def test_whole_data_root_on_a_disk_that_was_full(tmp_path: Path, clock: SystemClock, cameras: RunningCameras) -> None:
     """Where the catalogue lies on it too, and somebody takes the reserve, rows are owed and written later."""
-    with small_disk(tmp_path / "image", tmp_path / "root", DISK_BYTES) as disk:
+    with small_disk(tmp_path / "image", tmp_path / "root", ROOMY_BYTES) as disk:
         box = box_in(disk.root / "data", clock, cameras)
         with box.running(open_rtsp(clock), Room(0)):
             box.wait_for_segments("cam-1", 2)
