@@ -55,6 +55,7 @@ def main(argv: Sequence[str], sources: Callable[[], CrewSources]) -> int:
     threading.stack_size(STACK_BYTES)
     made = sources()
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what loading took and gave back; it would be every crew's, too
     gc.freeze()  # nothing that is there by now is garbage: looking through it would make every page of it a crew's own
     gc.set_threshold(GARBAGE_OBJECTS, *gc.get_threshold()[1:])
     _Zygote(link, made).run()

@@ -28,6 +28,11 @@ from pathlib import Path
 from components.shared.runtime.line_writer import LineWriter
 
 PAUSE_S_MIN = 0.2  # a recorder should be back at once after a single crash
+MEMORY = {"MALLOC_ARENA_MAX": "2"}
+"""One heap per thread, as the system's allocator has by default, keeps what each thread once needed: a worker with a
+dozen threads that mostly wait takes megabytes less with two.
+"""
+
 PAUSE_S_MAX = 5.0  # a worker that cannot start costs about half a CPU second each time
 STEADY_S = 60.0  # after so long a life the next crash is a first one again
 STOP_S_MAX = 1.7  # all is gone within 2 s: every component's stop time adds to the recorder's gap in a deployment
@@ -133,7 +138,7 @@ class Launcher:
 
     def _start(self) -> subprocess.Popen[bytes]:
         search = [os.environ.get("PYTHONPATH", ""), str(self._runtime / "site-packages")]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in search if part)}
+        environment = {**os.environ, **MEMORY, "PYTHONPATH": os.pathsep.join(part for part in search if part)}
         command = [sys.executable, "-m", self._module, "--data", str(self._data), *self._handed]
         # preexec_fn is safe here: this process has one thread.
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, preexec_fn=self._become_worker)  # noqa: PLW1509
