@@ -197,3 +197,18 @@ def _run(codec: VideoCodec, stream: bytes, reads: list[int], has_lane: bool) -> 
     except Garbled as error:
         return found, sequence.missed, type(error).__name__
     return found, sequence.missed, ""
+
+
+def test_the_lane_hears_a_marker_in_the_middle_of_a_unit() -> None:
+    """A picture that a marker ends there ends there, whichever way the packet goes."""
+    first = interleaved("h264", [IDR + bytes(20)], 1000)
+    second = bytearray(interleaved("h264", [IDR + bytes(60)], 20))
+    size = 4 + int.from_bytes(second[2:4], "big")
+    for number, place in enumerate(range(0, len(second), size), start=1):
+        second[place + 6 : place + 8] = number.to_bytes(2, "big")  # its sequence goes on where the first ends
+    second[size + 5] |= 0x80  # the second piece has the marker
+    whole = bytearray(first)
+    whole[5] &= 0x7F  # the picture before has none, so that its slice is still at hand
+    found, missed, fault = _run("h264", bytes(whole + second), [], True)
+    assert (found, missed, fault) == _run("h264", bytes(whole + second), [], False)
+    assert [picture.payload for picture in found] == [CODE + IDR + bytes(20)]
