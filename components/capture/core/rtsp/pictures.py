@@ -11,7 +11,7 @@ Sources: RFC 6184 (H.264: single NAL unit, STAP-A, FU-A), RFC 7798 (H.265: singl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from components.capture.core.packets import VideoCodec
@@ -214,9 +214,6 @@ class Pictures:
                 return
             self._add(payload[place + 2 : after])
             place = after
-
-
-Head = Callable[[bytes], bool]
 
 
 def has_h264_slice(head: bytes) -> bool:
