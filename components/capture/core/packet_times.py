@@ -64,6 +64,7 @@ class VideoTimes:
     def __init__(self, time_base: TimeBase) -> None:
         self.time_base = time_base
         self.repairs = Repairs()
+        self._jump_ticks = int(time_base.from_ns(JUMP_NS))
         self._without_time: list[EncodedPacket] = []
         self._last: EncodedPacket | None = None
         self._raw = 0  # the newest time of the sender that was believed, and what it stands for
@@ -126,15 +127,42 @@ class VideoTimes:
             if _time_of(packet) is None and packet.arrived_ns - self._without_time[0].arrived_ns < SETTLE_NS:
                 return []
             return self._begin()
-        dts = self._place(packet)
-        placed = self._give_out(dts - self._last_dts)
-        self._take(packet, dts)
+        placed = self._plainly(self._last, packet)
+        if placed is None:
+            dts = self._place(packet)
+            placed = self._give_out(dts - self._last_dts)
+            self._take(packet, dts)
         return [placed]
 
     def finish(self) -> list[TimedPacket]:
         """The picture held back."""
         placed = self._begin() if self._last is None and self._without_time else []
         return [*placed, self._give_out(self._duration)] if self._last is not None else []
+
+    def _plainly(self, last: EncodedPacket, packet: EncodedPacket) -> TimedPacket | None:
+        """The short way for a picture about which there is nothing to decide, as nearly all are; None for others.
+
+        What it comes to is what the long way comes to, in a quarter of its time.
+        """
+        dts, pts = packet.dts, packet.pts
+        if self._window_lag_ns is None or self._slew_ticks or self._owed_ns or dts is None or pts is None:
+            return None
+        step, arrived_ns = dts - self._raw, packet.arrived_ns
+        place = self._raw_dts + step
+        if not 0 < step <= self._jump_ticks or place <= self._last_dts:
+            return None
+        lag_ns = arrived_ns - self.origin_ns - self.time_base.to_ns(place)
+        if lag_ns > LAG_NS_MAX or arrived_ns - self._window_began_ns >= SLEW_WINDOW_NS:
+            return None
+        if not 0 <= pts - dts <= self._jump_ticks:
+            return None
+        if lag_ns < self._window_lag_ns:
+            self._window_lag_ns = lag_ns
+        self._duration = place - self._last_dts
+        placed = TimedPacket(last, self._last_dts, self._last_pts, self._duration)
+        self._raw, self._raw_dts = dts, place
+        self._last, self._last_dts, self._last_pts = packet, place, place + pts - dts
+        return placed
 
     def _begin(self) -> list[TimedPacket]:
         """Place what came before the first known time: backwards from that one, by what each lasts."""

@@ -70,7 +70,7 @@ class RunTimeline:
         self._source: AnchorSource = "arrival"
         self._sender_shift_ns = 0  # how much the sender moved the anchor
         self._sender_owed_ns = 0  # how much the run was to be led because of a later word of the sender
-        self._sender_offset_ns: int | None = None
+        self._word: TimedPacket | None = None  # the newest picture with a word of the sender's clock
 
     @property
     def repairs(self) -> Repairs:
@@ -87,29 +87,33 @@ class RunTimeline:
         """By what the run's wall time is known; of use once packets are given out."""
         apart_ns = abs(self._sender_shift_ns) + abs(self._sender_owed_ns)
         unsure_ns = apart_ns if self._source == "sender" else self._spread_ns
-        return RunClock(self._source, self._sender_offset_ns, unsure_ns + abs(self.ahead_ns))
+        offset_ns = self._offset_ns(self._word) if self._word is not None else None
+        return RunClock(self._source, offset_ns, unsure_ns + abs(self.ahead_ns))
 
     def feed(self, packet: EncodedPacket, wall_ns: WallNs, monotonic_ns: MonotonicNs) -> list[TimedPacket]:
         """The packets whose place is known with this one, in order; `wall_ns` and `monotonic_ns` are read together."""
         self._to_wall_ns = wall_ns - monotonic_ns
         if self._first_arrived_ns is None:
             self._first_arrived_ns = packet.arrived_ns
+        placed: list[TimedPacket] = []
         if packet.kind == "video":
-            self._held += self._video.feed(packet)
+            placed = self._video.feed(packet)
         elif self._audio is not None:
-            self._held += self._audio.feed(packet, self._video)
+            placed = self._audio.feed(packet, self._video)
         if self._anchor_ns is None:
+            self._held += placed
             if packet.arrived_ns - self._first_arrived_ns < SETTLE_NS or not self._video.has_begun:
                 return []
-            self._settle()
-        return self._release()
+            placed = self._settle()
+        return self._released(placed)
 
     def finish(self) -> list[TimedPacket]:
         """The packets still held, the last picture as long as the one before it. Nothing may be fed afterwards."""
-        self._held += self._video.finish()
-        if self._anchor_ns is None and self._video.has_begun:
-            self._settle()
-        return self._release()
+        placed = self._video.finish()
+        if self._anchor_ns is None:
+            self._held += placed
+            placed = self._settle() if self._video.has_begun else []
+        return self._released(placed)
 
     def wall_ns(self, ticks: int) -> WallNs:
         """When that moment of the video's media time was, by the wall clock; known once packets are given out."""
@@ -138,34 +142,41 @@ class RunTimeline:
         """Lead the run to the box's clock: pictures last a little longer or shorter until the two agree."""
         self._video.approach(self.ahead_ns)
 
-    def _settle(self) -> None:
+    def _settle(self) -> list[TimedPacket]:
+        """From now on the anchor is known; gives the packets that waited for it."""
+        placed, self._held = self._held, []
         self._spread_ns = self._video.settle()
         self._run_to_wall_ns = self._to_wall_ns
         self._anchor_ns = self._to_wall_ns + self._video.origin_ns
-        offset_ns = _offset_in(self._held, self._anchor_ns, self._video.time_base)
+        word = _word_in(placed)
+        offset_ns = self._offset_ns(word) if word is not None else None
         if offset_ns is not None and abs(offset_ns) <= SENDER_OFFSET_NS_MAX:
             self._source, self._sender_shift_ns = "sender", offset_ns
             self._anchor_ns += offset_ns
+        return placed
 
-    def _release(self) -> list[TimedPacket]:
-        if self._anchor_ns is None:
-            return []
-        released, self._held = self._held, []
+    def _released(self, placed: list[TimedPacket]) -> list[TimedPacket]:
+        """Hear what the sender says with these of its clock; gives them."""
+        word = _word_in(placed)
+        if word is not None:
+            self._word = word
+            if self._source == "arrival" and abs(offset_ns := self._offset_ns(word)) <= SENDER_OFFSET_NS_MAX:
+                self._source, self._sender_owed_ns = "sender", -offset_ns
+                self._video.approach(-offset_ns)
+        return placed
+
+    def _offset_ns(self, word: TimedPacket) -> int:
+        """The sender's clock minus the box's, by that word of it."""
+        assert self._anchor_ns is not None, "packets are given out after the anchor is known"
+        assert word.packet.sender_wall_ns is not None, "it is a word of the sender's clock"
         # The box's word on when tick 0 was, without the sender's.
         begun_ns = self._anchor_ns - self.ahead_ns - self._sender_shift_ns + self._sender_owed_ns
-        offset_ns = _offset_in(released, begun_ns, self._video.time_base)
-        if offset_ns is None:
-            return released
-        self._sender_offset_ns = offset_ns
-        if self._source == "arrival" and abs(offset_ns) <= SENDER_OFFSET_NS_MAX:
-            self._source, self._sender_owed_ns = "sender", -offset_ns
-            self._video.approach(-offset_ns)
-        return released
+        return word.packet.sender_wall_ns - begun_ns - self._video.time_base.to_ns(word.pts)
 
 
-def _offset_in(placed: Sequence[TimedPacket], begun_ns: int, base: TimeBase) -> int | None:
-    """The newest word of the sender's clock minus ours, by which tick 0 was at `begun_ns`; None without one."""
+def _word_in(placed: Sequence[TimedPacket]) -> TimedPacket | None:
+    """The newest of these that carries a word of the sender's clock."""
     for timed in reversed(placed):
-        if timed.packet.kind == "video" and timed.packet.sender_wall_ns is not None:
-            return timed.packet.sender_wall_ns - begun_ns - base.to_ns(timed.pts)
+        if timed.packet.sender_wall_ns is not None and timed.packet.kind == "video":
+            return timed
     return None

@@ -39,12 +39,14 @@ class Picture(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """A piece in the middle of a unit: its timestamp, what its first byte is under `mask`, where its flags stand."""
+    """What a piece in the middle of the unit at hand looks like: its timestamp, the bytes before what it carries.
+
+    There is room for so many bytes of them.
+    """
 
     timestamp: int
-    mask: int
-    kind: int
-    flags_at: int
+    head: bytes
+    room_bytes: int
 
 
 class Pictures:
@@ -56,14 +58,12 @@ class Pictures:
         self._has_slice = has_h264_slice if codec == "h264" else has_h265_slice
         self._begins_picture = _h264_begins if codec == "h264" else _h265_begins
         self._is_key = _is_h264_key if codec == "h264" else _is_h265_key
-        is_h264 = codec == "h264"
-        self._kind_mask, self._fu_kind = (0x1F, _H264_FU_A) if is_h264 else (0x7E, _H265_FU << 1)
-        self._flags_at = 1 if is_h264 else 2
         self._parts: list[Payload] = []
         self._bytes = 0
         self._timestamp: int | None = None
         self._ended: int | None = None  # the timestamp of a picture that a marker ended
         self._fragment_from: int | None = None  # where in `_parts` an unfinished fragmented unit begins
+        self._piece_head = b""  # what its pieces begin with, but for the first and the last
         self._holds_slice = False
         self._holds_key = False
         self._is_damaged = False
@@ -74,22 +74,12 @@ class Pictures:
         """What the next packet looks like if it is a piece in the middle of the unit at hand; None without one."""
         if self._fragment_from is None or self._timestamp is None:
             return None
-        return Piece(self._timestamp, self._kind_mask, self._fu_kind, self._flags_at)
+        return Piece(self._timestamp, self._piece_head, ACCESS_UNIT_BYTES_MAX - self._bytes)
 
-    def add_piece(self, piece: Piece, timestamp: int, payload: Payload) -> bool:
-        """Whether a payload is that piece; it is added to the unit at hand then."""
-        at = piece.flags_at
-        if (
-            timestamp != piece.timestamp
-            or len(payload) <= at
-            or payload[0] & piece.mask != piece.kind
-            or payload[at] & 0xC0
-            or self._bytes + len(payload) > ACCESS_UNIT_BYTES_MAX
-        ):
-            return False
-        self._parts.append(payload[at + 1 :])
-        self._bytes += len(payload) - at - 1
-        return True
+    def add_pieces(self, pieces: Sequence[Payload], size_bytes: int) -> None:
+        """Add what such pieces carry to the unit at hand, which has room for it."""
+        self._parts += pieces
+        self._bytes += size_bytes
 
     def feed(self, timestamp: int, is_marked: bool, payload: Payload, is_after_hole: bool) -> Sequence[Picture]:
         """The pictures that are complete with this packet. `is_after_hole`: packets before it are missing."""
@@ -98,7 +88,8 @@ class Pictures:
             self._drop_fragment()
         before: Sequence[Picture] = ()
         if timestamp != self._timestamp:
-            before = self.finish()
+            if self._parts or self._is_damaged:
+                before = self.finish()
             self._timestamp = timestamp
         if payload:
             self._unpack(payload)
@@ -183,8 +174,10 @@ class Pictures:
             self._drop_fragment()
             self._unpack_units(payload, 1)
         elif kind == _H264_FU_A and len(payload) > 2:
-            second = payload[1]
-            head = bytes([payload[0] & 0xE0 | second & 0x1F])
+            first, second = payload[0], payload[1]
+            if second & 0x80:
+                self._piece_head = bytes((first, second & 0x1F))
+            head = bytes((first & 0xE0 | second & 0x1F,))
             self._go_on(bool(second & 0x80), bool(second & 0x40), head, payload[2:])
         else:
             self._is_damaged = True
@@ -199,7 +192,9 @@ class Pictures:
             self._unpack_units(payload, 2)
         elif kind == _H265_FU and len(payload) > 3:
             third = payload[2]
-            head = bytes([payload[0] & 0x81 | (third & 0x3F) << 1, payload[1]])
+            if third & 0x80:
+                self._piece_head = bytes((payload[0], payload[1], third & 0x3F))
+            head = bytes((payload[0] & 0x81 | (third & 0x3F) << 1, payload[1]))
             self._go_on(bool(third & 0x80), bool(third & 0x40), head, payload[3:])
         else:
             self._is_damaged = True
