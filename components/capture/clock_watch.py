@@ -23,6 +23,9 @@ IsSynchronised = Callable[[], bool | None]
 ASK_NS = 10 * NS_PER_S
 """How old the kernel's word may be: a time server puts a clock right once, and speaks for it for hours."""
 
+EVEN_NS = 100_000
+"""The two clocks are not read at one moment: so much apart they are still the same, and there is nothing to judge."""
+
 
 class ClockWatch:
     """See the module. `ahead_ns` is how much an other process of the same box was ahead of its clock by now."""
@@ -51,7 +54,8 @@ class ClockWatch:
         with self._lock:
             wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
             apart_ns = wall_ns - monotonic_ns
-            if apart_ns != self._apart_ns:
+            is_late = self._asked_ns is None or monotonic_ns - self._asked_ns >= ASK_NS
+            if abs(apart_ns - self._apart_ns) >= EVEN_NS or is_late:
                 verdict = self._judge(wall_ns, monotonic_ns, None)
                 if abs(apart_ns - self._apart_ns) < STEP_NS or is_followed(verdict):
                     self._apart_ns = apart_ns

@@ -65,7 +65,7 @@ class Keeping:
         self._audio, self._audio_parameters = audio, parameters
 
     def prepare(self) -> None:
-        """Before the next picture: whether a segment should begin with it if it can."""
+        """Before the next keyframe: whether a segment should begin with it if it can."""
         recorded = self._wanted().recorded
         self._segmenter.is_cut_wanted = recorded is not None and self._footage.mode not in (recorded, "motion")
 
@@ -82,7 +82,7 @@ class Keeping:
         self.has_pictures = True
         if timed.packet.is_keyframe:
             self._is_gop_whole = not is_damaged
-        if step in (Step.BEGIN, Step.RENEW):
+        if step is Step.BEGIN or step is Step.RENEW:
             self._live.begin(self._segmenter.parameters, self._audio_parameters, self._wall_of)
         self._live.feed(timed)
         wanted = self._wanted()
@@ -94,7 +94,7 @@ class Keeping:
             self._begin(timed, step, wanted.recorded)
 
     def _go_on(self, timed: TimedPacket, step: Step, mode: SpanMode) -> None:
-        if step in (Step.CUT, Step.RENEW):
+        if step is Step.CUT or step is Step.RENEW:
             self._footage.end_segment()
             if step is Step.RENEW:
                 self._footage.end_run("the picture's parameters changed", 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from components.capture.core.packets import EncodedPacket, StreamParameters
@@ -94,10 +94,16 @@ class PacketQueue:
         """Add a packet; never waits. Once one did not fit, none is taken any more."""
         self.put_all((packet,), packets_missed)
 
-    def put_all(self, packets: Iterable[EncodedPacket], packets_missed: int) -> None:
+    def put_all(self, packets: Sequence[EncodedPacket], packets_missed: int) -> None:
         """The same for several."""
         with self._lock:
             self._packets_missed = packets_missed
+            size_bytes = sum([len(packet.payload) for packet in packets])
+            has_room = self._waiting_bytes + size_bytes <= self._bytes_max
+            if has_room and not self._dropped and len(self._waiting) + len(packets) <= self._packets_max:
+                self._waiting += packets
+                self._waiting_bytes += size_bytes
+                return
             for packet in packets:
                 size_bytes = len(packet.payload)
                 has_room = (
@@ -126,9 +132,11 @@ class PacketQueue:
 
     def take(self, duration_ns: int = TICK_NS) -> Batch:
         """What has come within `duration_ns`; at once when the reader has ended or opened the source."""
-        self._clock.wait(self._wakeup, duration_ns)
+        if duration_ns:  # even a wait of nothing costs as much as recording a picture
+            self._clock.wait(self._wakeup, duration_ns)
         with self._lock:
-            self._wakeup.clear()
+            if self._wakeup.is_set():
+                self._wakeup.clear()
             if self._ended:
                 self._wakeup.set()
             packets = tuple(self._waiting)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 from components.capture.core.packets import EncodedPacket
@@ -39,7 +39,7 @@ class PumpedSource(Protocol):
     def fileno(self) -> int:
         """What to wait for; negative once it is closed."""
 
-    def collect(self, wait_ns: int) -> Iterable[EncodedPacket] | None:
+    def collect(self, wait_ns: int) -> Sequence[EncodedPacket] | None:
         """The packets that come within `wait_ns`; None when nothing comes any more. Raises as `packets` does."""
 
     def close(self) -> None:
@@ -61,12 +61,14 @@ class Pump:
         self._is_watched = is_watched
         self._lock = threading.Lock()
         self._readings: dict[PumpedSource, PacketQueue] = {}
+        self._poll: _Poll | None = None  # none after each change of what is read
         self._has_new = threading.Event()
 
     def add(self, source: PumpedSource, queue: PacketQueue) -> None:
         """Read this source into the queue until it ends, fails or the queue is abandoned; it is closed then."""
         with self._lock:
             self._readings[source] = queue
+            self._poll = None
         self._has_new.set()
 
     def run(self, stop: threading.Event) -> None:
@@ -74,11 +76,12 @@ class Pump:
         while True:
             with self._lock:
                 readings = dict(self._readings)
+                self._poll = poll = self._poll or _Poll(readings)
             if readings:
                 tick_ns = WATCHED_TICK_NS if self._is_watched() else TICK_NS
                 due_ns = self._clock.monotonic_ns() // tick_ns * tick_ns + tick_ns
                 while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
-                    for source in _much_has_come(readings, left_ns):
+                    for source in poll.much_has_come(left_ns):
                         self._read(source, readings[source])
                 for source, queue in readings.items():
                     self._read(source, queue)
@@ -102,17 +105,23 @@ class Pump:
             error = failure
         with self._lock:
             del self._readings[source]
+            self._poll = None
         source.close()
         queue.end(error)
 
 
-def _much_has_come(readings: dict[PumpedSource, PacketQueue], wait_ns: int) -> list[PumpedSource]:
-    """The sources on whose connections much comes within `wait_ns`, or whose connections have ended."""
-    poll = select.poll()
-    found = {}
-    for source in readings:
-        number = source.fileno()
-        if number >= 0:
-            found[number] = source
-            poll.register(number, select.POLLIN)
-    return [found[number] for number, _event in poll.poll(max(1, wait_ns // NS_PER_MS))]
+class _Poll:
+    """Waits for the connections of these sources together."""
+
+    def __init__(self, sources: Iterable[PumpedSource]) -> None:
+        self._poll = select.poll()
+        self._found: dict[int, PumpedSource] = {}
+        for source in sources:
+            number = source.fileno()
+            if number >= 0:
+                self._found[number] = source
+                self._poll.register(number, select.POLLIN)
+
+    def much_has_come(self, wait_ns: int) -> list[PumpedSource]:
+        """Those on whose connections much comes within `wait_ns`, or whose connections have ended."""
+        return [self._found[number] for number, _event in self._poll.poll(max(1, wait_ns // NS_PER_MS))]

@@ -147,10 +147,11 @@ class Attempt:
         assert self._watch is not None, "packets come after parameters"
         self._segmenter.target_ns = self._workshop.segment.target_ns
         wall_ns, monotonic_ns = self._clock.wall_ns(), self._clock.monotonic_ns()
-        self._taken += sum(packet.kind == "video" for packet in packets)
+        arrivals = [packet.arrived_ns for packet in packets if packet.kind == "video"]
+        if arrivals:
+            self._taken += len(arrivals)
+            self._watch.saw_picture(arrivals[-1])
         for packet in packets:
-            if packet.kind == "video":
-                self._watch.saw_picture(packet.arrived_ns)
             for timed in self._timeline.feed(packet, wall_ns, monotonic_ns):
                 self._record(timed)
         if self._keeping is not None and self._keeping.has_pictures:
@@ -162,11 +163,14 @@ class Attempt:
         if timed.packet.kind == "audio":
             self._keeping.sound(timed)
             return
+        if not timed.packet.is_keyframe:
+            self._keeping.picture(timed, self._segmenter.step(timed), is_damaged=False)
+            return
         self._keeping.prepare()
         damaged = self._segmenter.damaged
         step = self._segmenter.step(timed)
         is_damaged = self._segmenter.damaged > damaged
-        if timed.packet.is_keyframe and self._watch is not None:
+        if self._watch is not None:
             self._watch.saw_keyframe(timed.packet.arrived_ns, is_damaged)
         self._keeping.picture(timed, step, is_damaged)
 

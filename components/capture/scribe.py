@@ -16,8 +16,8 @@ from components.capture.packet_queue import TICK_NS, WATCHED_TICK_NS
 from components.shared.runtime.clock import Clock
 from components.shared.wire.units import NS_PER_S
 
-WAIT_NS = NS_PER_S
-"""A camera's thread waits for its end; nothing depends on how often it looks besides."""
+WAIT_NS = 60 * NS_PER_S
+"""A camera's thread waits for its end, of which it is told; nothing depends on how often it looks besides."""
 
 
 @dataclass(slots=True, eq=False)

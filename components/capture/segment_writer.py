@@ -86,8 +86,9 @@ class SegmentWriter:
             self._audio_stream = self._container.add_stream_from_template(audio.template) if audio else None
         except (av.error.FFmpegError, ValueError) as error:
             raise FileRefused(f"{file.path.name}: the muxer does not take these streams: {error}") from error
-        self._video_base = video.time_base.fraction
-        self._audio_base = audio.time_base.fraction if audio is not None else self._video_base
+        self._video_base: Fraction | None = video.time_base.fraction
+        self._audio_base = audio.time_base.fraction if audio is not None else None
+        self._knows_base = False
         self._begun_ns = 0
         self.frames = 0
         """Pictures given to the muxer so far."""
@@ -102,6 +103,10 @@ class SegmentWriter:
                 payload = self._parameters.extradata + payload
             self.frames += 1
             self._mux(self._video_stream, self._video_base, timed, payload)
+            if not self._knows_base and (header := self._file.header) is not None:
+                self._knows_base = True
+                if header.video.time_base == self._parameters.time_base:
+                    self._video_base = None
         elif self._audio is not None and self._audio_stream is not None and self.frames:
             for converted in self._audio.convert(timed):
                 if self._audio.time_base.to_ns(converted.dts) >= self._begun_ns - SOUND_LEAD_NS_MAX:
@@ -115,14 +120,17 @@ class SegmentWriter:
             raise FileRefused(f"{self._file.path.name}: the muxer cannot finish: {error}") from error
         self._file.check()  # libav writes no end to a file that has failed, and does not say so
 
-    def _mux(self, stream: Stream, base: Fraction, timed: TimedPacket, payload: bytes) -> None:
+    def _mux(self, stream: Stream, base: Fraction | None, timed: TimedPacket, payload: bytes) -> None:
+        """`base` is None for times in the muxer's own, which libav takes as they are."""
         packet = Packet(payload)
         packet.stream = stream
-        packet.time_base = base
+        if base is not None:
+            packet.time_base = base
         packet.dts = timed.dts
         packet.pts = timed.pts
         packet.duration = timed.duration_ticks
-        packet.is_keyframe = timed.packet.is_keyframe
+        if timed.packet.is_keyframe:
+            packet.is_keyframe = True
         try:
             self._container.mux_one(packet)
         except (av.error.FFmpegError, ValueError) as error:

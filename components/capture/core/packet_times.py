@@ -156,8 +156,7 @@ class VideoTimes:
             return None
         if not 0 <= pts - dts <= self._jump_ticks:
             return None
-        if lag_ns < self._window_lag_ns:
-            self._window_lag_ns = lag_ns
+        self._window_lag_ns = min(self._window_lag_ns, lag_ns)
         self._duration = place - self._last_dts
         placed = TimedPacket(last, self._last_dts, self._last_pts, self._duration)
         self._raw, self._raw_dts = dts, place

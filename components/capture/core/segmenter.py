@@ -68,8 +68,9 @@ class Segmenter:
 
     def step(self, picture: TimedPacket) -> Step:
         """What to do with the next picture."""
-        otherwise = Step.SKIP if self._start is None else Step.CONTINUE
-        step = self._keyframe_step(picture) if picture.packet.is_keyframe else otherwise
+        if not picture.packet.is_keyframe and self._start is not None:
+            return Step.CONTINUE
+        step = self._keyframe_step(picture) if picture.packet.is_keyframe else Step.SKIP
         if step in (Step.BEGIN, Step.CUT, Step.RENEW):
             self._start = picture.dts
             self.is_cut_wanted = False

@@ -32,7 +32,7 @@ from typing import Literal
 
 from components.capture.core.packet_times import SETTLE_NS, AudioTimes, Repairs, VideoTimes
 from components.capture.core.packets import EncodedPacket, StreamParameters, TimedPacket
-from components.shared.wire.units import NS_PER_MS, MonotonicNs, TimeBase, WallNs
+from components.shared.wire.units import NS_PER_MS, MonotonicNs, WallNs
 
 SENDER_OFFSET_NS_MAX = 500 * NS_PER_MS
 """A sender's clock that agrees with ours this well is right about when a picture was taken; no other is asked."""

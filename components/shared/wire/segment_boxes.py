@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from components.shared.errors import Rejected
 from components.shared.wire.units import TimeBase
@@ -230,65 +230,78 @@ def _joined(first: TrackRun, second: TrackRun) -> TrackRun:
 
 
 def _parse_traf(data: bytes, header: Header, at: int) -> TrackRun:
-    boxes = list(_boxes(data, at))
-    tfhd, tfhd_at = _first(boxes, b"tfhd", at)
-    tfdt, tfdt_at = _first(boxes, b"tfdt", at)
+    found: dict[bytes, tuple[bytes, int]] = {}
+    parts = []
+    for kind, content, offset in _boxes(data, at):
+        if kind == b"trun":
+            parts.append((content, offset))
+        else:
+            found.setdefault(kind, (content, offset))
+    if b"tfhd" not in found or b"tfdt" not in found:
+        raise Rejected(f"offset {at}: no {'tfdt' if b'tfhd' in found else 'tfhd'} where one must be")
+    (tfhd, tfhd_at), (tfdt, tfdt_at) = found[b"tfhd"], found[b"tfdt"]
     track = header.track(_u32(tfhd, 4, tfhd_at))
     if track is None:
         raise Rejected(f"offset {at}: a track that the header does not declare")
-    track = _with_fragment_defaults(track, tfhd, tfhd_at)
+    defaults = _fragment_defaults(track, tfhd, tfhd_at)
     start_ticks = _i64(tfdt, 4, tfdt_at) if tfdt[:1] == b"\x01" else _u32(tfdt, 4, tfdt_at)
     if abs(start_ticks) > TICKS_MAX:
         raise Rejected(f"offset {tfdt_at}: a decode time of {start_ticks}")
     run: TrackRun | None = None
-    for kind, content, offset in boxes:
-        if kind == b"trun":
-            part = _parse_trun(content, track, start_ticks, offset)
-            run = part if run is None else _joined(run, part)
+    for content, offset in parts:
+        part = _parse_trun(content, track.track_id, defaults, start_ticks, offset)
+        run = part if run is None else _joined(run, part)
     if run is None or not run.samples:
         raise Rejected(f"offset {at}: a track without samples")
     return run
 
 
-def _with_fragment_defaults(track: Track, tfhd: bytes, at: int) -> Track:
-    """The track with the defaults that hold in this fragment (8.8.7.1)."""
+class _Defaults(NamedTuple):
+    """What holds of samples that do not say it themselves."""
+
+    duration_ticks: int
+    size_bytes: int
+    flags: int
+
+
+def _fragment_defaults(track: Track, tfhd: bytes, at: int) -> _Defaults:
+    """The track's defaults, but for those that this fragment has of its own (8.8.7.1)."""
     flags = _u32(tfhd, 0, at) & 0x00FF_FFFF
     position = 8 + (8 if flags & 0x1 else 0) + (4 if flags & 0x2 else 0)
-    defaults = [track.default_duration_ticks, track.default_size_bytes, track.default_flags]
-    for index, bit in enumerate((0x8, 0x10, 0x20)):
-        if flags & bit:
-            defaults[index] = _u32(tfhd, position, at)
-            position += 4
-    if defaults == [track.default_duration_ticks, track.default_size_bytes, track.default_flags]:
-        return track
-    duration, size_bytes, sample_flags = defaults
-    return replace(track, default_duration_ticks=duration, default_size_bytes=size_bytes, default_flags=sample_flags)
+    duration, size_bytes, sample_flags = (
+        track.default_duration_ticks,
+        track.default_size_bytes,
+        track.default_flags,
+    )
+    if flags & 0x8:
+        duration, position = _u32(tfhd, position, at), position + 4
+    if flags & 0x10:
+        size_bytes, position = _u32(tfhd, position, at), position + 4
+    if flags & 0x20:
+        sample_flags = _u32(tfhd, position, at)
+    return _Defaults(duration, size_bytes, sample_flags)
 
 
-def _parse_trun(data: bytes, track: Track, start_ticks: int, at: int) -> TrackRun:
+def _parse_trun(data: bytes, track_id: int, defaults: _Defaults, start_ticks: int, at: int) -> TrackRun:
     """The samples of one `trun` (8.8.8.2)."""
     flags = _u32(data, 0, at) & 0x00FF_FFFF
     samples = _u32(data, 4, at)
     position = 8 + (4 if flags & 0x1 else 0)
-    first_flags = track.default_flags
+    first_flags = defaults.flags
     if flags & 0x4:
         first_flags = _u32(data, position, at)
         position += 4
-    fields = [bit for bit in (0x100, 0x200, 0x400, 0x800) if flags & bit]
-    if samples > SAMPLES_MAX or len(data) - position < samples * 4 * len(fields):
+    columns = (flags >> 8 & 0xF).bit_count()  # duration, size, flags, composition offset, in this order
+    if samples > SAMPLES_MAX or len(data) - position < samples * 4 * columns:
         raise Rejected(f"offset {at}: a trun tells of {samples} samples that are not there")
-    numbers = struct.unpack_from(f">{samples * len(fields)}I", data, position)
-
-    def column(bit: int, default: int) -> tuple[int, int]:
-        """The sum and the first of one field of the samples."""
-        if bit not in fields:
-            return default * samples, default
-        values = numbers[fields.index(bit) :: len(fields)]
-        return sum(values), values[0] if values else 0
-
-    duration_ticks, _ = column(0x100, track.default_duration_ticks)
-    size_bytes, _ = column(0x200, track.default_size_bytes)
-    if 0x400 in fields:
-        _, first_flags = column(0x400, 0)
+    numbers = struct.unpack_from(f">{samples * columns}I", data, position)
+    duration_ticks, size_bytes = samples * defaults.duration_ticks, samples * defaults.size_bytes
+    column = 0
+    if flags & 0x100:
+        duration_ticks, column = sum(numbers[::columns]), 1
+    if flags & 0x200:
+        size_bytes, column = sum(numbers[column::columns]), column + 1
+    if flags & 0x400 and samples:
+        first_flags = numbers[column]
     is_keyframe = samples > 0 and not first_flags & _NOT_A_KEYFRAME
-    return TrackRun(track.track_id, start_ticks, duration_ticks, samples, is_keyframe, size_bytes)
+    return TrackRun(track_id, start_ticks, duration_ticks, samples, is_keyframe, size_bytes)
