@@ -1,8 +1,8 @@
 """A crew's own process, from its first order to its end.
 
-Its main thread reads orders and reports twice a second; it touches neither disk nor catalogue, so that its reports say
-whether the process lives and nothing else. Cameras have their threads, and so has the group sync of their files. What
-is written in the catalogue, and hints, go to the keeper as calls.
+Its main thread reads orders and reports: what changes at once, that nothing does every two seconds. It touches neither
+disk nor catalogue, so that its reports say whether the process lives and nothing else. Cameras have their threads, and
+so has the group sync of their files. What is written in the catalogue, and hints, go to the keeper as calls.
 
 A camera's thread that fails ends the process with exit code 1, the reason logged: the keeper settles what is left.
 """
@@ -14,13 +14,16 @@ import select
 import socket
 import threading
 import traceback
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from components.capture.calls import Caller
 from components.capture.camera_threads import CameraThreads, workers_of
 from components.capture.clock_sync import read_synchronised
 from components.capture.clock_watch import ClockWatch
 from components.capture.core.segmenter import IsWhole
+from components.capture.crew import CameraReport
 from components.capture.crew_messages import (
     REPORT_ERRORS_MAX,
     BeginCamera,
@@ -48,10 +51,16 @@ from components.shared.runtime.clock import SystemClock
 from components.shared.runtime.line_writer import LineWriter
 from components.shared.runtime.log import Log, json_log
 from components.shared.wire.topics import CAPTURE
-from components.shared.wire.units import NS_PER_MS
+from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
-REPORT_NS = 500 * NS_PER_MS
-"""How old the keeper's knowledge may be; a report costs 50 us on each side."""
+LOOK_NS = 500 * NS_PER_MS
+"""How old the keeper's knowledge of a stream may be."""
+
+REPORT_NS = 2 * NS_PER_S
+"""How often a crew says that nothing has changed; a report costs 50 us on each side."""
+
+WAITING_TOLD = 100
+"""Packets that wait for the disk are told in steps of this: a few always do."""
 
 END_LOOK_NS = 10 * NS_PER_MS
 """How often it looks while a camera ends: that should take as long as it needs and no longer."""
@@ -155,25 +164,19 @@ class _Crew:
         make_worker = workers_of(workshop, rows, imports, setup.volume, hints, log)
         self._threads = CameraThreads(setup.name, make_worker, workshop, log)
         self._unsaid: tuple[bool, tuple[str, ...]] = (False, ())
+        self._told: object = None
+        self._report_due_ns = 0
 
     def run(self) -> None:
         """Follow orders until all cameras have ended after a stop. EOFError when the keeper is gone."""
         poll = select.poll()
         poll.register(self._orders, select.POLLIN)
-        report_due_ns = 0
-        told = 0
         while self._threads.look() is None:
-            if self._clock.monotonic_ns() >= report_due_ns or len(self._threads.cameras) != told:
-                self._report()
-                told = len(self._threads.cameras)
-                report_due_ns = self._clock.monotonic_ns() + REPORT_NS
-            left_ns = report_due_ns - self._clock.monotonic_ns()
-            if self._threads.is_ending:
-                left_ns = min(left_ns, END_LOOK_NS)
-            poll.poll(max(0, left_ns) // NS_PER_MS + 1)
+            self._report()
+            wait_ns = END_LOOK_NS if self._threads.is_ending else LOOK_NS
+            poll.poll(wait_ns // NS_PER_MS)
             while (order := receive(self._orders)) is not None:
                 self._follow(order)
-                report_due_ns = 0
 
     def _follow(self, order: object) -> None:
         self._followed += 1
@@ -190,15 +193,27 @@ class _Crew:
             self._threads.stop()
 
     def _report(self) -> None:
+        """Tell the keeper what has changed, and now and then that nothing has."""
         progressed, errors = self._board.take()
         before_progressed, before_errors = self._unsaid
-        unsaid = progressed or before_progressed, (*before_errors, *errors)[-REPORT_ERRORS_MAX:]
-        try:
-            post(self._orders, CrewReport(self._followed, self._threads.cameras, *unsaid))
-        except Transient:  # the keeper is busy: the next report says it
-            self._unsaid = unsaid
-        else:
+        self._unsaid = progressed or before_progressed, (*before_errors, *errors)[-REPORT_ERRORS_MAX:]
+        cameras, now_ns = self._threads.cameras, self._clock.monotonic_ns()
+        heart = self._followed, _in_steps(cameras), self._unsaid[1]
+        if heart == self._told and now_ns < self._report_due_ns:
+            return
+        with suppress(Transient):  # the keeper is busy: the next report says it
+            post(self._orders, CrewReport(self._followed, cameras, *self._unsaid))
             self._unsaid = (False, ())
+            self._told = (*heart[:2], ())
+            self._report_due_ns = now_ns + REPORT_NS
+
+
+def _in_steps(cameras: Mapping[str, CameraReport]) -> dict[str, CameraReport]:
+    """The same, but for small changes of how much waits."""
+    return {
+        camera: replace(report, waiting=report.waiting // WAITING_TOLD) if report.waiting else report
+        for camera, report in cameras.items()
+    }
 
 
 def _first_order(orders: socket.socket) -> Setup:

@@ -41,7 +41,7 @@ from components.shared.runtime.clock import Clock
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
 HUNG_NS = 10 * NS_PER_S
-"""A crew reports twice a second. Ten seconds without a word are no busy machine; its footage is lost by then."""
+"""A crew reports every two seconds. Ten without a word are no busy machine; its footage is lost by then."""
 
 REASON_NS = 500 * NS_PER_MS
 """How long the reason of a process's end may take to arrive after the end itself."""
@@ -89,6 +89,9 @@ class CrewProcess:
         self._board = board
         self._clock = clock
         self._hung_ns = hung_ns
+        self._news = select.poll()
+        self._news.register(forked.orders, select.POLLIN)
+        self._news.register(forked.pidfd, select.POLLIN)
         self._ordered = 0
         self._begun: dict[str, int] = {}
         self._cameras: dict[str, CameraReport] = {}
@@ -147,6 +150,9 @@ class CrewProcess:
         if self._failure is not None and not self._is_stopping:
             raise self._failure
         now_ns = self._clock.monotonic_ns()
+        if self._gone_ns is None and not self._news.poll(0):  # nearly always: this is asked five times a second
+            self._check_hung(now_ns)
+            return None
         self._hear(now_ns)
         if self._gone_ns is None:
             if not _is_gone(self._forked.pidfd):

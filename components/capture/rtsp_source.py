@@ -100,6 +100,7 @@ class _RtspSource:
         self._heard_ns = self._said_ns = self._reported_ns = now_ns
         self._is_over = False
         self._packets: list[EncodedPacket] = []
+        self._read_ns: MonotonicNs | None = None  # when what is being taken was read, once it is asked for
         self._ports = _Ports(session) if session.tracks[0].sockets else None
         self._channels: dict[int, tuple[Track, _Video | _Audio | None, bool]] = {}
         for track in session.tracks:
@@ -108,7 +109,13 @@ class _RtspSource:
             self._channels[track.channel + 1] = (track, stream, True)
         if self._ports is None:
             video = session.tracks[0]
-            lane = (video.channel, video.media.payload_type, video.sequence, self._video.pictures)
+            lane = (
+                self._parameters.video.codec,
+                video.channel,
+                video.media.payload_type,
+                video.sequence,
+                self._video.pictures,
+            )
             self._connection.set_lane(Lane(*lane, self._take_picture))
         self._connection.wait_for_much()
 
@@ -138,6 +145,7 @@ class _RtspSource:
             return None
         packets: list[EncodedPacket] = []
         self._packets = packets
+        self._read_ns = None
         has_come = self._receive(wait_ns)
         now_ns = self._clock.monotonic_ns()
         for track, stream, is_control in self._channels.values() if self._ports is not None else ():
@@ -208,10 +216,16 @@ class _RtspSource:
                 for picture in self._video.pictures.feed(turn.timestamp, turn.is_marked, turn.payload, is_after_hole):
                     self._take_picture(picture)
             elif self._audio is not None:
-                self._packets += self._audio.packets(turn, is_after_hole, self._clock.monotonic_ns())
+                self._packets += self._audio.packets(turn, is_after_hole, self._arrived_ns())
 
     def _take_picture(self, picture: Picture) -> None:
-        self._packets.append(self._video.packet(picture, self._clock.monotonic_ns()))
+        self._packets.append(self._video.packet(picture, self._arrived_ns()))
+
+    def _arrived_ns(self) -> MonotonicNs:
+        """When what is being taken has come: all that is read at one time has the same."""
+        if self._read_ns is None:
+            self._read_ns = self._clock.monotonic_ns()
+        return self._read_ns
 
     def _hear_messages(self) -> None:
         messages = self._connection.messages

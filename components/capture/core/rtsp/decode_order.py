@@ -50,6 +50,9 @@ class DecodeOrder:
             self._waiting.clear()
             self._recent.clear()
             newest, pts = None, timestamp
+        if self._is_known and not self._depth and not self._waiting:  # as nearly all cameras send
+            self._newest = pts if newest is None else max(newest, pts)
+            return pts, pts
         if not self._is_known and newest is not None and pts < newest:
             self._depth = min(max(self._depth, sum(shown > pts for shown in self._recent)), DEPTH_MAX)
         self._newest = pts if newest is None else max(newest, pts)

@@ -10,8 +10,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
-from components.capture.core.rtsp.pictures import Picture, Pictures, Piece
-from components.capture.core.rtsp.rtp import PLAIN, Sequence
+from components.capture.core.packets import VideoCodec
+from components.capture.core.rtsp.pictures import (
+    ACCESS_UNIT_BYTES_MAX,
+    START_CODE,
+    Fragments,
+    Picture,
+    Pictures,
+    Piece,
+    fragments_of,
+)
+from components.capture.core.rtsp.rtp import PLAIN, Payload, Sequence
 
 _HEAD = struct.Struct("!BBHBBHII")
 """Interleaved: mark, channel, length; RTP: flags, marker and type, sequence, timestamp, source."""
@@ -19,6 +28,12 @@ _HEAD = struct.Struct("!BBHBBHII")
 _PIECES = {bytes_of_head: struct.Struct(f"!HHHH{8 + bytes_of_head}s") for bytes_of_head in (2, 3)}
 """A piece in the middle of a unit: mark and channel, length, flags and type, sequence; then what is the same in all of
 them: timestamp, source, and as many bytes as stand before what it carries (2 of H.264, 3 of H.265)."""
+
+_FIRSTS = {bytes_of_head: struct.Struct(f"!HHHHII{bytes_of_head}s") for bytes_of_head in (2, 3)}
+"""The same of a first piece, whose timestamp and source are asked for."""
+
+KNOWN_MAX = 1_024
+"""Beginnings of fragments that are remembered: a camera has two or three."""
 
 _SAME = struct.Struct("!II")
 
@@ -32,6 +47,7 @@ class Lane:
 
     def __init__(
         self,
+        codec: VideoCodec,
         channel: int,
         payload_type: int,
         sequence: Sequence,
@@ -39,6 +55,10 @@ class Lane:
         take_picture: Callable[[Picture], None],
     ) -> None:
         """`take_picture` gets the pictures that are complete with what was taken."""
+        self._codec = codec
+        self._form = _PIECES[2 if codec == "h264" else 3]
+        self._first = _FIRSTS[2 if codec == "h264" else 3]
+        self._known: dict[bytes, Fragments | None] = {}
         self._channel = channel
         self._payload_type = payload_type
         self._sequence = sequence
@@ -61,6 +81,9 @@ class Lane:
                 piece = None
                 if place + _HEAD.size > end:
                     break
+            elif pictures.is_at_rest and (after := self._take_whole(data, view, place, expected, source)) > place:
+                place, expected = after, sequence.expected
+                continue
             mark, number, length, flags, kind, turn, timestamp, sender = unpack(data, place)
             body, after = place + _HEAD.size, place + _INTERLEAVED_BYTES + length
             is_plain = mark == _MARK and number == channel and flags == PLAIN and kind & 0x7F == payload_type
@@ -75,6 +98,52 @@ class Lane:
             sequence.advance(expected)
         return place
 
+    def _take_whole(self, data: bytes, view: memoryview, place: int, expected: int, source: int) -> int:
+        """Take a picture of one slice in fragments that is here as a whole, as nearly all are.
+
+        Gives where it ends, or `place` when it is something else.
+        """
+        if place + self._first.size > len(data):
+            return place
+        first, length, kind, turn, timestamp, sender, head = self._first.unpack_from(data, place)
+        begin, plain = _MARK << 8 | self._channel, PLAIN << 8 | self._payload_type
+        if first != begin or kind != plain or turn != expected or sender != source:
+            return place
+        fragments = self._fragments(head)
+        if fragments is None or timestamp == self._pictures.timestamp:
+            return place
+        form, begun = self._form, place
+        unpack, size, end = form.unpack_from, form.size, len(data)
+        times = _SAME.pack(timestamp, source)
+        middle, last = times + fragments.middle, times + fragments.last
+        after: int = place + _INTERLEAVED_BYTES + length
+        parts: list[Payload] = [START_CODE, fragments.unit, view[place + size : after]]
+        while place + size <= after <= end - size:
+            place, expected = after, (expected + 1) & 0xFFFF
+            first, length, kind, turn, rest = unpack(data, place)
+            after = place + _INTERLEAVED_BYTES + length
+            if turn != expected or first != begin:
+                break
+            if rest == middle and kind == plain:
+                parts.append(view[place + size : after])
+                continue
+            is_end = rest == last and kind == plain | _MARKED and place + size <= after <= end
+            if not is_end or after - begun > ACCESS_UNIT_BYTES_MAX:
+                break
+            parts.append(view[place + size : after])
+            self._pictures.passed(timestamp)
+            self._sequence.advance((expected + 1) & 0xFFFF)
+            self._take_picture(Picture(b"".join(parts), timestamp, fragments.is_key))
+            return after
+        return begun
+
+    def _fragments(self, head: bytes) -> Fragments | None:
+        if head not in self._known:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[head] = fragments_of(self._codec, head)
+        return self._known[head]
+
     def _take_pieces(
         self, piece: Piece, data: bytes, view: memoryview, place: int, expected: int, source: int
     ) -> tuple[int, int]:
@@ -82,7 +151,7 @@ class Lane:
 
         They are the greater part of all packets, and differ in nothing but number, length and what they carry.
         """
-        form = _PIECES[len(piece.head)]
+        form = self._form
         unpack, size, end = form.unpack_from, form.size, len(data)
         begin, plain = _MARK << 8 | self._channel, PLAIN << 8 | self._payload_type
         same = _SAME.pack(piece.timestamp, source) + piece.head

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from components.capture.core.packets import VideoCodec
 from components.capture.core.rtsp.rtp import Payload
 
-_START_CODE = b"\x00\x00\x00\x01"
+START_CODE = b"\x00\x00\x00\x01"
 
 ACCESS_UNIT_BYTES_MAX = 8 * 1024 * 1024
 """Eight times the largest keyframe of a 4K camera; more is a stream without markers or timestamps."""
@@ -49,6 +49,36 @@ class Piece(NamedTuple):
     room_bytes: int
 
 
+class Fragments(NamedTuple):
+    """What the packets of a slice begin with that is sent in fragments, behind the RTP header.
+
+    `unit` is what the slice itself begins with.
+    """
+
+    unit: bytes
+    middle: bytes
+    last: bytes
+    is_key: bool
+
+
+def fragments_of(codec: VideoCodec, first: bytes) -> Fragments | None:
+    """The fragments of the slice whose first one begins with `first`; None when that begins no slice."""
+    flags = first[-1]
+    if flags & 0xC0 != 0x80:
+        return None
+    if codec == "h264":
+        unit = bytes((first[0] & 0xE0 | flags & 0x1F,))
+        is_first = first[0] & 0x1F == _H264_FU_A and not flags & 0x20 and has_h264_slice(unit)
+        is_key = is_first and _is_h264_key(unit, None)
+    else:
+        unit = bytes((first[0] & 0x81 | (flags & 0x3F) << 1, first[1]))
+        is_first = first[0] >> 1 & 0x3F == _H265_FU and has_h265_slice(unit)
+        is_key = is_first and _is_h265_key(unit, None)
+    before = first[:-1]
+    kind = flags & 0x3F
+    return Fragments(unit, before + bytes((kind,)), before + bytes((0x40 | kind,)), is_key) if is_first else None
+
+
 class Pictures:
     """Puts the packets of one video stream together; fed in the order of sequence numbers."""
 
@@ -68,6 +98,20 @@ class Pictures:
         self._holds_key = False
         self._is_damaged = False
         self._believes_marker = True
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is at hand, and a marker is believed to end a picture."""
+        return not self._parts and not self._is_damaged and self._believes_marker
+
+    @property
+    def timestamp(self) -> int | None:
+        """That of the newest packet."""
+        return self._timestamp
+
+    def passed(self, timestamp: int) -> None:
+        """A picture with that timestamp, ended by a marker, was put together elsewhere."""
+        self._timestamp = self._ended = timestamp
 
     @property
     def piece(self) -> Piece | None:
@@ -133,7 +177,7 @@ class Pictures:
         if len(unit) < 2:
             return
         self._note(bytes(unit[:4]), unit)
-        self._parts += (_START_CODE, unit)
+        self._parts += (START_CODE, unit)
         self._bytes += 4 + len(unit)
 
     def _note(self, head: bytes, unit: Payload | None) -> None:
@@ -147,7 +191,7 @@ class Pictures:
     def _begin_fragment(self, head: bytes, rest: Payload) -> None:
         self._drop_fragment()
         self._fragment_from = len(self._parts)
-        self._parts += (_START_CODE, head, rest)
+        self._parts += (START_CODE, head, rest)
         self._bytes += 4 + len(head) + len(rest)
 
     def _go_on(self, is_first: bool, is_last: bool, head: bytes, rest: Payload) -> None:

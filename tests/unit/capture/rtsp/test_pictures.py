@@ -1,6 +1,7 @@
 """RTP payloads become access units: whole, in pieces, aggregated, damaged, with markers that lie."""
 
 from collections.abc import Iterable
+from itertools import accumulate
 
 import pytest
 from hypothesis import given
@@ -146,10 +147,10 @@ def test_any_payloads(packets: list[tuple[bytes, int, bool, bool]]) -> None:
             assert all(picture.payload for picture in feed(pictures, packet(payload, timestamp, marked), hole))
 
 
-def interleaved(codec: VideoCodec, units: list[bytes], size: int) -> bytes:
-    """Pictures of one unit each, fragmented, on channel 0."""
+def interleaved(codec: VideoCodec, units: list[bytes], size: int, timestamps: list[int] | None = None) -> bytes:
+    """Units on channel 0, fragmented, each with a marker at its end; a picture of its own without `timestamps`."""
     packets: list[bytes] = []
-    for number, unit in enumerate(units):
+    for number, unit in zip(timestamps or range(len(units)), units, strict=False):
         parts = pieces(codec, unit, size)
         for place, part in enumerate(parts):
             second = 96 | 0x80 * (place == len(parts) - 1)
@@ -160,28 +161,34 @@ def interleaved(codec: VideoCodec, units: list[bytes], size: int) -> bytes:
 
 @given(
     st.sampled_from(["h264", "h265"]),
-    st.lists(st.binary(min_size=30, max_size=200), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1), st.binary(min_size=30, max_size=200)), max_size=6),
     st.integers(3, 40),
     st.lists(st.integers(1, 60), max_size=20),
     st.data(),
 )
 def test_the_lane_changes_nothing(
-    codec: VideoCodec, bodies: list[bytes], size: int, reads: list[int], data: st.DataObject
+    codec: VideoCodec, drawn: list[tuple[int, int, bytes]], size: int, reads: list[int], data: st.DataObject
 ) -> None:
-    """With and without it the same pictures come of the same bytes, damaged ones too, however they are read."""
-    units = [(IDR if codec == "h264" else H265_IDR) + body for body in bodies]
-    stream = bytearray(interleaved(codec, units, size))
-    for place in data.draw(st.lists(st.integers(0, len(stream) - 1), max_size=3)):
+    """With and without it the same pictures come of the same bytes, damaged ones too, however they are read.
+
+    Units are keyframes, other slices or none; some are of the picture before, whose marker has lied then.
+    """
+    heads = (
+        [IDR, SECOND_SLICE, SLICE, b"\x06\x05"] if codec == "h264" else [H265_IDR, H265_IDR, H265_SLICE, b"\x4e\x01"]
+    )
+    units = [heads[kind] + body for kind, _step, body in drawn]
+    stream = bytearray(interleaved(codec, units, size, list(accumulate(step for _kind, step, _body in drawn))))
+    for place in data.draw(st.lists(st.integers(0, len(stream) - 1), max_size=3)) if stream else []:
         if stream[place] != ord("$"):
             stream[place] ^= 0x41
     assert _run(codec, bytes(stream), reads, True) == _run(codec, bytes(stream), reads, False)
 
 
-def _run(codec: VideoCodec, stream: bytes, reads: list[int], has_lane: bool) -> tuple[list[Picture], int, str]:
+def _run(codec: VideoCodec, stream: bytes, reads: list[int], has_lane: bool) -> tuple[list[Picture], int, int, str]:
     sequence, pictures, incoming = Sequence(waits=False), Pictures(codec), Incoming()
     found: list[Picture] = []
     if has_lane:
-        incoming.lane = Lane(0, 96, sequence, pictures, found.append)
+        incoming.lane = Lane(codec, 0, 96, sequence, pictures, found.append)
 
     def take(channel: int, payload: memoryview) -> None:
         packet = parse_rtp(payload) if channel == 0 else None
@@ -195,8 +202,8 @@ def _run(codec: VideoCodec, stream: bytes, reads: list[int], has_lane: bool) -> 
             incoming.feed(stream[place : place + read], take)
             place += read
     except Garbled as error:
-        return found, sequence.missed, type(error).__name__
-    return found, sequence.missed, ""
+        return found, sequence.missed, pictures.damaged, type(error).__name__
+    return found, sequence.missed, pictures.damaged, ""
 
 
 def test_the_lane_hears_a_marker_in_the_middle_of_a_unit() -> None:
@@ -209,6 +216,6 @@ def test_the_lane_hears_a_marker_in_the_middle_of_a_unit() -> None:
     second[size + 5] |= 0x80  # the second piece has the marker
     whole = bytearray(first)
     whole[5] &= 0x7F  # the picture before has none, so that its slice is still at hand
-    found, missed, fault = _run("h264", bytes(whole + second), [], True)
-    assert (found, missed, fault) == _run("h264", bytes(whole + second), [], False)
+    found, *rest = _run("h264", bytes(whole + second), [], True)
+    assert (found, *rest) == _run("h264", bytes(whole + second), [], False)
     assert [picture.payload for picture in found] == [CODE + IDR + bytes(20)]
