@@ -21,6 +21,7 @@ from components.capture.crew import HireCrew
 from components.capture.crew_messages import Setup
 from components.capture.crew_process import HUNG_NS, CrewProcess
 from components.capture.crews import Crews, Left
+from components.capture.early_zygote import EarlyZygote
 from components.capture.group_sync import GroupSync
 from components.capture.hints import Hints
 from components.capture.import_ledger import ImportLedger
@@ -39,7 +40,7 @@ from components.shared.catalogue.strays import Stray
 from components.shared.catalogue.verify import Verified, verify
 from components.shared.catalogue.volumes import VolumeNote, disk_watch, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
-from components.shared.runtime.component import Context, Task
+from components.shared.runtime.component import Build, Context, Task
 from components.shared.runtime.config import ConfigWatcher
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.log import Log
@@ -78,9 +79,12 @@ class Hiring:
     close: Callable[[], None]
 
 
-def build(context: Context) -> Sequence[Task]:
-    """The component's tasks; Transient while its catalogue or disk cannot be used."""
-    return assemble(context, hire_processes).tasks
+def build_with(early: EarlyZygote | None) -> Build:
+    """What builds the component's tasks, its crews forked from that zygote as long as it lives.
+
+    It raises Transient while the catalogue or disk cannot be used.
+    """
+    return lambda context: assemble(context, lambda supplies: hire_processes(supplies, early=early)).tasks
 
 
 def put_together(
@@ -199,10 +203,15 @@ def _hash_unverified(context: Context, catalogue: CaptureWriter) -> None:
     verify(catalogue, wait, lambda told: _tell_verified(context.log, told))
 
 
-def hire_processes(supplies: Supplies, command: Sequence[str] = ZYGOTE_COMMAND, hung_ns: int = HUNG_NS) -> Hiring:
-    """Crews in processes of their own, forked from a zygote that `command` starts."""
+def hire_processes(
+    supplies: Supplies,
+    command: Sequence[str] = ZYGOTE_COMMAND,
+    hung_ns: int = HUNG_NS,
+    early: EarlyZygote | None = None,
+) -> Hiring:
+    """Crews in processes of their own, forked from `early`, or from a zygote that `command` starts."""
     context = supplies.context
-    zygote = Zygote(context.log, command)
+    zygote = Zygote(context.log, command, early)
     table = answering(supplies.catalogue, Imports(supplies.catalogue), supplies.hints)
 
     def hire(name: str) -> CrewProcess:

@@ -1,7 +1,7 @@
 """The keeper's side of the zygote: the process from which crews are forked.
 
-It is started when the first crew is hired, again if it should ever end, and ends when this side is closed. It says
-which process it forked, with a descriptor of it, and how each of them ended.
+The first one may be there already (`early_zygote`); one is started when a crew is hired and there is none. It ends when
+this side is closed. It says which process it forked, with a descriptor of it, and how each of them ended.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from components.capture.crew_process import Forked
+from components.capture.early_zygote import EarlyZygote, ForkedProcess
 from components.capture.zygote_messages import MESSAGE_BYTES_MAX, NO_PROCESS, read_answer
 from components.shared.errors import Transient
 from components.shared.runtime.log import Log
@@ -29,14 +30,6 @@ END_S_MAX = 0.2
 
 ZYGOTE_COMMAND = (sys.executable, "-m", "components.capture.zygote")
 
-_ENVIRONMENT = {
-    # One heap per thread, up to sixteen, would keep each camera's largest keyframe several times over: 32 cameras take
-    # a third less memory with two, and no measurable time more (libav allocates a few hundred times a second).
-    "MALLOC_ARENA_MAX": "2",
-    # Freed keyframes go back to the system at once instead of when a heap happens to shrink by itself.
-    "MALLOC_TRIM_THRESHOLD_": "131072",
-}
-
 
 class _NoProcess(Exception):  # noqa: N818 - it becomes a Transient before it leaves this module
     """The zygote is there and cannot fork."""
@@ -45,11 +38,12 @@ class _NoProcess(Exception):  # noqa: N818 - it becomes a Transient before it le
 class Zygote:
     """See the module; used by one thread, which must live as long as the zygote should."""
 
-    def __init__(self, log: Log, command: Sequence[str] = ZYGOTE_COMMAND) -> None:
+    def __init__(self, log: Log, command: Sequence[str] = ZYGOTE_COMMAND, early: EarlyZygote | None = None) -> None:
+        """`early` is there already."""
         self._log = log
         self._command = command
-        self._process: subprocess.Popen[bytes] | None = None
-        self._link: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | ForkedProcess | None = early.process if early else None
+        self._link: socket.socket | None = early.link if early else None
         self._ends: dict[int, str] = {}
 
     @property
@@ -104,7 +98,7 @@ class Zygote:
         self.close()
         self._link, its_link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         search = os.pathsep.join(entry for entry in sys.path if entry)
-        environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": search}
+        environment = {**os.environ, "PYTHONPATH": search}
         command = [*self._command, str(its_link.fileno()), str(os.getpid())]
         try:
             with its_link:

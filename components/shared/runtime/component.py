@@ -36,7 +36,7 @@ from components.shared.runtime.supervisor import Backoff, retry
 from components.shared.wire.object_keys import check_thing
 from components.shared.wire.units import NS_PER_S
 
-__all__ = ["AppliedReporter", "Context", "StatusBoard", "Task", "report_applied", "run_component"]
+__all__ = ["AppliedReporter", "Build", "Context", "StatusBoard", "Task", "report_applied", "run_component"]
 
 STATUS_NS = 5 * NS_PER_S
 """How often the status is reported; three missing ones mean that the component is down."""

@@ -259,6 +259,25 @@ def test_crews_end_with_the_keeper(box: CaptureBox, tmp_path: Path, are_stopped:
         eventually(lambda: not any(is_alive(child) for child in below), 1.0, "all are gone")
 
 
+def test_the_first_zygote_is_the_keepers_own_fork(box: CaptureBox, tmp_path: Path) -> None:
+    """It shares the keeper's memory; one that takes its place, because it was killed, is started by a command."""
+    log = tmp_path / "log"
+    with keeper(box.data, log) as process:
+        box.wait_for("recording", lambda: len(open_segments(box)) == len(NAMES))
+        (zygote,) = psutil.Process(process.pid).children()
+        assert zygote.cmdline() == psutil.Process(process.pid).cmdline()
+        assert "zygote_started" not in log.read_text()
+        before = runs_of(box)
+        zygote.kill()
+        box.wait_for("a run more of each", lambda: all(runs_of(box)[name] > before[name] for name in NAMES))
+        (another,) = zygotes_of(process.pid)
+        assert "zygote_started" in log.read_text()
+        process.terminate()
+        assert process.wait(10.0) == 0
+        eventually(lambda: not is_alive(another), 5.0, "it has ended with the keeper")
+    assert_whole(box)
+
+
 def open_segments(box: CaptureBox) -> list[object]:
     try:
         return list(box.rows.open_segments())
