@@ -182,6 +182,7 @@ def _repaired(context: Context) -> tuple[CaptureWriter, Volume]:
     make_folders(volume.root)
     catalogue.register_volume(volume)
     _tell_volumes(context.log, identify_volumes(catalogue))
+    volume = next(each for each in catalogue.volumes() if each.volume == VOLUME)  # with its identity: see Footage
     _tell(context.log, repair_rows(catalogue))
     _tell(context.log, repair_imports(catalogue))  # before strays are looked for: what it removes would be one
     return catalogue, volume

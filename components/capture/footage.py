@@ -128,9 +128,7 @@ class Footage:
         self._catalogue.open_segment(row, mode)
         self._is_unsettled = True
         self.ended_ns = start_ns
-        absent = absence(self._volume)
-        if absent is not None:  # the disk watch looks once a second: what is begun meanwhile would go to another disk
-            raise DiskFailed(absent)
+        self._check_volume()
         where = f"camera {self._camera}, segment {row.segment}"
         file = RecordedFile(self._volume.root / row.path, where, self._disk.door)
         try:
@@ -171,6 +169,7 @@ class Footage:
             raise FileRefused(f"camera {self._camera}, segment {segment.row.segment}: no picture was written")
         name = SegmentName(self._camera, self._stream, run.run, segment.row.start_ns)
         facts, parts = seal_segment(segment.file, name, run.timeline.wall_ns)
+        self._check_volume()
         run_frames = (run.received, run.recorded + facts.frames)
         self._catalogue.close_segment(segment.row.segment, facts, parts, run_frames=run_frames)
         self._is_unsettled = False
@@ -246,6 +245,15 @@ class Footage:
             work()
         except (Transient, Rejected) as error:
             self._log.warning("left_for_later", step=step, error=error)
+
+    def _check_volume(self) -> None:
+        """DiskFailed when another disk is in the volume's place: the disk watch looks only once a second.
+
+        A segment that begins would be on it; one that ends is not where its row says.
+        """
+        absent = absence(self._volume)
+        if absent is not None:
+            raise DiskFailed(absent)
 
     def _need_run(self) -> _Run:
         assert self._run is not None, "a run has begun"

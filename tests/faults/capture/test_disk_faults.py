@@ -157,6 +157,25 @@ def test_disk_that_is_taken_out_and_put_in_again(box: CaptureBox, disk: SmallDis
     assert not there & beneath
 
 
+def test_disk_that_is_another_one_for_a_while(box: CaptureBox, clock: SystemClock) -> None:
+    """While another folder is in the volume's place no row is closed whose file is not there; then it goes on."""
+    root = media_folder(box.data)
+    away = root.with_name("away")
+    with box.running(open_rtsp(clock), Room(0)):
+        box.wait_for_segments("cam-1", 2)
+        root.rename(away)
+        (root / "lost+found").mkdir(parents=True)
+        box.wait_for("it is noticed", lambda: disk_gaps(box))
+        closed = [row for row in box.segments("cam-1") if not (away / row.path).exists()]
+        assert not closed
+        (root / "lost+found").rmdir()
+        root.rmdir()
+        away.rename(root)
+        wait_recorded_again(box)
+    assert "it is another disk" in disk_gaps(box)[0].detail
+    assert_whole(box)
+
+
 def repair_between_attempts(box: CaptureBox, disk: SmallDisk) -> None:
     """Repair the disk just after an attempt has failed: meanwhile its place is empty, and is not recorded in."""
     seen = len(box.log.named("attempt_failed"))
