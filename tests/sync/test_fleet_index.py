@@ -30,6 +30,7 @@ def indexed() -> dict[str, Any]:
 def test_iot_core_takes_the_configuration() -> None:
     """It is what UpdateIndexingConfiguration is called with, every member known and of its type."""
     operation = botocore.session.get_session().get_service_model("iot").operation_model("UpdateIndexingConfiguration")
+    assert operation.input_shape is not None
     validate_parameters(json.loads(PATH.read_text()), operation.input_shape)
 
 
