@@ -1,4 +1,4 @@
-"""Write the documents that are made from code: the table of topics, the commands, the JSON schemas of their answers.
+"""Write the documents that are made from code: the tables of topics and metrics, the commands, the JSON schemas.
 
 The tests in `tests/sync` compare them, so that what is documented is what there is.
 """
@@ -16,7 +16,7 @@ from cli import bench, lab
 from cli.__main__ import GROUPS, build_parser, module_of
 from cli.steps import ROOT
 from components.shared.errors import Rejected
-from components.shared.wire import topics
+from components.shared.wire import metrics, topics
 from components.shared.wire.codec import describe_faults
 from components.shared.wire.site_config import CameraDocument, SiteDocument
 from lab.reliability import reliability_page
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write docs/reliability.md too, from the answers (*.json) of `lab` and `bench` in DIR",
     )
-    parser.epilog = "Writes docs/topics.md, docs/commands.md and docs/schemas/."
+    parser.epilog = "Writes docs/topics.md, docs/metrics.md, docs/commands.md and docs/schemas/."
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,7 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def rendered() -> dict[str, str]:
     """Every made document by its path."""
-    documents = {"docs/topics.md": topics_page(), "docs/commands.md": commands_page()}
+    documents = {
+        "docs/topics.md": topics_page(),
+        "docs/metrics.md": metrics_page(),
+        "docs/commands.md": commands_page(),
+    }
     for name, schema in schemas().items():
         documents[f"docs/schemas/{name}.json"] = json.dumps(schema, indent=1) + "\n"
     return documents
@@ -90,11 +94,42 @@ def topics_page() -> str:
         lines.append(f"| `{topic.noun_verb}` | {publishers} | {listeners} | {topic.purpose} | {fields} |")
     lines += [
         "",
-        "To the cloud: HealthMonitor sends telemetry to `nvr/v1/<thing>/telemetry/reported`; SiteConfig hears",
+        "To the cloud: HealthMonitor sends telemetry to `nvr/v1/<thing>/telemetry/reported`, and a row of each camera",
+        "to `nvr/v1/<thing>/telemetry/detailed`; SiteConfig hears",
         "`$aws/things/<thing>/shadow/name/+/update/delta`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def metrics_page() -> str:
+    """The table of metrics for people."""
+    per_site = [metric for metric in metrics.METRICS if metric.cloud == "metric" and metric.made_by == "HealthMonitor"]
+    lines = [
+        "# Metrics",
+        "",
+        "Made from `components/shared/wire/metrics.py` by `./nvr docs`.",
+        "",
+        "Every figure has one name, in the Prometheus endpoint, in telemetry (without `edgenvr_`), in the metrics and",
+        "log lines of the cloud, in dashboards, queries and rules. What it is measured in is its last word. How they",
+        "get there: [telemetry](design/telemetry.md).",
+        "",
+        f"In the cloud, {len(per_site)} are metrics of CloudWatch (namespace `{metrics.NAMESPACE}`, dimension",
+        f"`{metrics.SITE_DIMENSION}`); the others are fields of log lines, for Logs Insights.",
+        "",
+        "| name | kind | labels | in the cloud | made by | what it is |",
+        "|---|---|---|---|---|---|",
+    ]
+    for metric in metrics.METRICS:
+        labels = ", ".join(metric.labels) or "-"
+        lines.append(
+            f"| `{metric.name}` | {metric.kind} | {labels} | {_IN_CLOUD[metric.cloud]} | {metric.made_by} | "
+            f"{metric.meaning} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+_IN_CLOUD = {"metric": "metric", "log": "log lines", "none": "no"}
 
 
 def commands_page() -> str:

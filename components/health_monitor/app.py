@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from components.health_monitor.gathering import Gathering
+from components.health_monitor.metrics_endpoint import MetricsEndpoint
 from components.health_monitor.probes import BoxProbe
 from components.health_monitor.watch import Watch
 from components.shared.catalogue.health import HealthWriter
@@ -33,6 +34,7 @@ def build(context: Context) -> Sequence[Task]:
         context.bus.subscribe(topic, hints)
     gathering = Gathering(context.data, statuses, BoxProbe(context.data), context.clock)
     watch = Watch(gathering, catalogue, context.bus, context.clock, context.log)
+    endpoint = MetricsEndpoint(context.thing, context.status, context.log)
     applied = AppliedReporter(context.bus, context.name, context.clock)
 
     def look() -> None:
@@ -42,14 +44,17 @@ def build(context: Context) -> Sequence[Task]:
             if snapshot is not None:
                 applied.report(snapshot)
             section = snapshot.site.document.health if snapshot else HealthSection()
+            endpoint.follow(section.prometheus_port if snapshot else 0)
             try:
                 watch.look(context.thing, section.telemetry_s)
+                endpoint.show(watch.samples)
                 context.status.progressed()
             except Transient as error:
                 context.log.warning("look_failed", error=error)
                 context.status.failed(str(error))
             hints.drain()
             hints.take(context.clock, context.stop, LOOK_NS)
+        endpoint.close()
         catalogue.close()
 
     return [Task("look", look)]

@@ -1,24 +1,23 @@
 """Looks at the site every few seconds: keeps conditions and summary in health.db, hints, sends telemetry.
 
-The summary in the catalogue is the truth that SiteConfig reports to the shadow; the message is the hint. Telemetry is a
-sample: one that is lost is followed by the next, so that it needs no outbox.
+The summary in the catalogue is the truth that SiteConfig reports to the shadow; the message is the hint.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from components.health_monitor.core.measures import Sample, Tally, measure
 from components.health_monitor.core.picture import Picture
-from components.health_monitor.core.rules import Condition, judge, summarise, telemetry
+from components.health_monitor.core.rules import Condition, judge, summarise
 from components.health_monitor.gathering import Gathering
+from components.health_monitor.telemetry import TelemetrySender
 from components.shared.catalogue.health import HealthWriter, SummaryRow
 from components.shared.errors import Transient
 from components.shared.runtime.bus import Bus
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
 from components.shared.wire.messages import HealthChanged
-from components.shared.wire.topics import telemetry_topic
 from components.shared.wire.units import NS_PER_S, MonotonicNs
 
 SUMMARY_NS = 60 * NS_PER_S
@@ -36,8 +35,10 @@ class Watch:
         self._log = log
         self._summary: dict[str, Any] | None = None
         self._summary_due_ns: MonotonicNs | None = None
-        self._telemetry_due_ns: MonotonicNs | None = None
-        self._is_offline_told = False
+        self._telemetry = TelemetrySender(bus, log)
+        self._looks = 0
+        self.samples: tuple[Sample, ...] = ()
+        """The figures of the last look."""
 
     def look(self, thing: str, telemetry_s: int) -> tuple[Condition, ...]:
         """Look once, write down what changed, send what is due; returns the conditions that hold."""
@@ -45,9 +46,10 @@ class Watch:
         conditions = judge(picture)
         self._keep(conditions, picture)
         self._summarise(picture, conditions)
-        if self._telemetry_due_ns is None or picture.monotonic_ns >= self._telemetry_due_ns:
-            self._telemetry_due_ns = MonotonicNs(picture.monotonic_ns + telemetry_s * NS_PER_S)
-            self._send(thing, telemetry(picture, conditions))
+        self._looks += 1
+        tally = Tally(self._looks, self._telemetry.sent, self._telemetry.failed)
+        self.samples = measure(picture, conditions, tally)
+        self._telemetry.send_due(thing, telemetry_s, picture, self.samples)
         return conditions
 
     def _keep(self, conditions: tuple[Condition, ...], picture: Picture) -> None:
@@ -77,13 +79,3 @@ class Watch:
         except Transient:
             # SiteConfig sweeps the summary on a timer; the bus tells by itself that it is not connected.
             return
-
-    def _send(self, thing: str, sample: dict[str, Any]) -> None:
-        try:
-            self._bus.publish_cloud(telemetry_topic(thing), json.dumps(sample, separators=(",", ":")).encode())
-        except Transient as error:
-            if not self._is_offline_told:
-                self._log.info("telemetry_not_sent", reason=error)
-            self._is_offline_told = True
-        else:
-            self._is_offline_told = False

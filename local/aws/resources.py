@@ -1,8 +1,8 @@
 """Makes the template's resources in the stand-in, as CloudFormation would in AWS.
 
 One function per type of resource, each naming the properties it understands; a type or a property without one is an
-error, so that what runs here is what the template says. Functions and event source mappings are not made in moto,
-which cannot run them: they are handed to the caller.
+error, so that what runs here is what the template says. Functions, event source mappings and topic rules are not made
+in moto, which cannot run them: they are handed to the caller.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from local.aws.expand_template import CODE_BUCKET
 from local.aws.template import Created, Resolver, Template, TemplateError
 
 STACK = "edgenvr"
+IOT_SQL_VERSION = "2016-03-23"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Function:
     memory_mb: int
     role: str
     environment: Mapping[str, str]
+    dead_letters: str | None = None  # the queue, by its ARN, for events that could not be handled
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,25 @@ class QueueFeed:
     batch_window_s: int
     concurrency: int
     reports_failures: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopicRule:
+    """Which messages of IoT Core call which function, by its ARN."""
+
+    name: str
+    arn: str
+    sql: str
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Who may call a function, by its name: a service, for one of its things (None: for any)."""
+
+    function: str
+    service: str
+    source: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +87,8 @@ class Stack:
     created: dict[str, Created] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     feeds: list[QueueFeed] = field(default_factory=list)
+    topic_rules: list[TopicRule] = field(default_factory=list)
+    permissions: list[Permission] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # policy documents by the role's ARN
     aliases: dict[str, str] = field(default_factory=dict)  # the role's ARN by its alias
@@ -262,6 +285,22 @@ class _Maker:
             logs.put_retention_policy(logGroupName=group, retentionInDays=int(days))
         return Created(group, {"Arn": self.arn("logs", f"log-group:{group}:*")})
 
+    def query_definition(self, name: str, properties: _Properties) -> Created:
+        """Understood and not made: moto has none, and nobody here asks for one."""
+        for needed in ("Name", "QueryString"):
+            properties.need(needed)
+        properties.waive("LogGroupNames")
+        return Created(f"{STACK}-{name}", {})
+
+    def dashboard(self, name: str, properties: _Properties) -> Created:
+        dashboard, body = properties.need("DashboardName"), properties.need("DashboardBody")
+        try:
+            json.loads(body)
+        except ValueError as error:
+            raise TemplateError(f"{name}: its body is no JSON: {error}") from error
+        self.client("cloudwatch").put_dashboard(DashboardName=dashboard, DashboardBody=body)
+        return Created(dashboard, {})
+
     def role(self, name: str, properties: _Properties) -> Created:
         iam = self.client("iam")
         role = f"{STACK}-{name}"
@@ -302,6 +341,7 @@ class _Maker:
             raise TemplateError(f"{name}: its code is not a local folder: {code}")
         properties.waive("Description", "Tags", "Architectures", "LoggingConfig", "Runtime")
         environment = properties.section("Environment")
+        dead_letters = properties.section("DeadLetterConfig")
         self._stack.functions[name] = Function(
             name=f"{STACK}-{name}",
             code=(self._template.folder / code["S3Key"]).resolve(),
@@ -310,8 +350,10 @@ class _Maker:
             memory_mb=int(properties.take("MemorySize", 128)),
             role=properties.need("Role"),
             environment={key: str(value) for key, value in environment.take("Variables", {}).items()},
+            dead_letters=dead_letters.take("TargetArn"),
         )
         environment.finish()
+        dead_letters.finish()
         return Created(f"{STACK}-{name}", {"Arn": self.arn("lambda", f"function:{STACK}-{name}")})
 
     def mapping(self, name: str, properties: _Properties) -> Created:
@@ -330,6 +372,37 @@ class _Maker:
         properties.waive("Tags")
         scaling.finish()
         return Created(f"{STACK}-{name}", {})
+
+    def permission(self, name: str, properties: _Properties) -> Created:
+        if (action := properties.need("Action")) != "lambda:InvokeFunction":
+            raise TemplateError(f"{name}: action {action} is not lambda:InvokeFunction, which is all that works here")
+        self._stack.permissions.append(
+            Permission(
+                function=properties.need("FunctionName").rpartition(":")[2],
+                service=properties.need("Principal"),
+                source=properties.take("SourceArn"),
+            )
+        )
+        properties.waive("SourceAccount")
+        return Created(f"{STACK}-{name}", {})
+
+    def topic_rule(self, name: str, properties: _Properties) -> Created:
+        rule = properties.take("RuleName", f"{STACK}_{name}")
+        arn = self.arn("iot", f"rule/{rule}")
+        payload = properties.section("TopicRulePayload")
+        payload.waive("Description")
+        if (version := payload.need("AwsIotSqlVersion")) != IOT_SQL_VERSION:
+            raise TemplateError(f"{name}: SQL of version {version}, only that of {IOT_SQL_VERSION} works here")
+        actions, sql = payload.need("Actions"), payload.need("Sql")
+        is_disabled = str(payload.take("RuleDisabled", False)).lower() == "true"
+        payload.finish()
+        for action in actions:
+            called = action.get("Lambda", {})
+            if set(action) != {"Lambda"} or set(called) != {"FunctionArn"}:
+                raise TemplateError(f"{name}: action {action} does not call a function, which is all that works here")
+            if not is_disabled:
+                self._stack.topic_rules.append(TopicRule(rule, arn, sql, called["FunctionArn"]))
+        return Created(rule, {"Arn": arn})
 
 
 def _lifecycle_rule(where: str, rule: Mapping[str, Any]) -> dict[str, Any]:
@@ -362,10 +435,14 @@ _MAKERS: dict[str, Callable[[_Maker, str, _Properties], Created]] = {
     "AWS::SQS::QueuePolicy": _Maker.queue_policy,
     "AWS::Events::Rule": _Maker.rule,
     "AWS::Logs::LogGroup": _Maker.log_group,
+    "AWS::Logs::QueryDefinition": _Maker.query_definition,
+    "AWS::CloudWatch::Dashboard": _Maker.dashboard,
     "AWS::IAM::Role": _Maker.role,
     "AWS::IoT::RoleAlias": _Maker.role_alias,
     "AWS::SNS::Topic": _Maker.topic,
     "AWS::SNS::TopicPolicy": _Maker.topic_policy,
     "AWS::Lambda::Function": _Maker.function,
     "AWS::Lambda::EventSourceMapping": _Maker.mapping,
+    "AWS::Lambda::Permission": _Maker.permission,
+    "AWS::IoT::TopicRule": _Maker.topic_rule,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from local.aws.doorkeeper import Doorkeeper
 from local.aws.durable_queues import DurableQueues
 from local.aws.durable_secrets import DurableSecrets
 from local.aws.durable_tables import DurableTables
+from local.aws.event_invoker import EventInvoker
 from local.aws.event_source import EventSource
 from local.aws.gateway import Gateway, Network
 from local.aws.http_server import Server, WsgiApp
@@ -31,6 +32,7 @@ from local.aws.s3.service import S3Service
 from local.aws.state import State
 from local.iot_core import credentials
 from local.iot_core.iot_core import IotCore
+from local.iot_core.rules import Action, RuleMessage
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,7 @@ class LocalAws:
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
         self._stack = resources.Stack()
         self._feeds: list[EventSource] = []
+        self._invokers: dict[str, EventInvoker] = {}  # by the function's name
         self._mqtt_port = 0
         self._start_s = 0.0
 
@@ -93,6 +96,8 @@ class LocalAws:
         self._stack = resources.create(read, self._address(self._cloud_side.url))
         self._door.now_with(self._stack)
         self._feeds = [self._feed(feed) for feed in self._stack.feeds]
+        for rule in self._stack.topic_rules:
+            self._iot.add_rule(f"{rule.name} {rule.function}", rule.sql, self._action_of(rule))
         self._bridge.start()
         for feed in self._feeds:
             feed.start()
@@ -108,6 +113,8 @@ class LocalAws:
         self._bridge.stop()
         for feed in self._feeds:
             feed.stop()
+        for invoker in self._invokers.values():
+            invoker.stop()
         self._cloud_side.stop()
         self._s3.stop()
         self._state.close()
@@ -129,6 +136,46 @@ class LocalAws:
 
     def _feed(self, feed: resources.QueueFeed) -> EventSource:
         function = self._function(feed.function)
+        for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
+            if not self._may(function, f"sqs:{action}", feed.queue_arn):
+                raise template.TemplateError(
+                    f"the role of {function.name} does not allow sqs:{action} on {feed.queue_arn}: AWS refuses the"
+                    " mapping"
+                )
+        return EventSource(feed, function, self._process(function), self._queues)
+
+    def _action_of(self, rule: resources.TopicRule) -> Action:
+        """What a topic rule does with a message: hands it to its function."""
+        function = self._function(rule.function.rpartition(":")[2])
+        allowed = [one for one in self._stack.permissions if one.function == function.name]
+        if not any(one.service == "iot.amazonaws.com" and one.source in {None, rule.arn} for one in allowed):
+            raise template.TemplateError(
+                f"no permission lets rule {rule.name} call {function.name}: AWS would refuse each of its messages"
+            )
+        invoker = self._invoker(function)
+
+        def act(given: RuleMessage) -> None:
+            invoker.send(json.loads(given.payload))
+
+        return act
+
+    def _invoker(self, function: resources.Function) -> EventInvoker:
+        """The one that calls this function with single events; it is made and started when it is first wanted."""
+        if function.name not in self._invokers:
+            if function.dead_letters and not self._may(function, "sqs:SendMessage", function.dead_letters):
+                raise template.TemplateError(
+                    f"the role of {function.name} does not allow sqs:SendMessage on {function.dead_letters}: AWS"
+                    " refuses the function"
+                )
+            self._invokers[function.name] = EventInvoker(function, self._process(function), self._queues)
+            self._invokers[function.name].start()
+        return self._invokers[function.name]
+
+    def _may(self, function: resources.Function, action: str, resource: str) -> bool:
+        return authorization.allows(self._stack.roles.get(function.role, []), action, resource, "")
+
+    def _process(self, function: resources.Function) -> lambda_process.FunctionProcess:
+        """The function as a process, which starts at its first call."""
         address = self._address(self._cloud_side.url)
         aws = {
             "AWS_ENDPOINT_URL": address.endpoint_url,
@@ -137,27 +184,19 @@ class LocalAws:
             "AWS_ACCESS_KEY_ID": FUNCTION_KEY + function.name,
             "AWS_SECRET_ACCESS_KEY": FUNCTION_KEY + function.name,
         }
-        for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
-            policies = self._stack.roles.get(function.role, [])
-            if not authorization.allows(policies, f"sqs:{action}", feed.queue_arn, ""):
-                raise template.TemplateError(
-                    f"the role of {function.name} does not allow sqs:{action} on {feed.queue_arn}: AWS refuses the"
-                    " mapping"
-                )
-        process = lambda_process.FunctionProcess(
+        return lambda_process.FunctionProcess(
             function.handler,
             function.code,
             lambda_process.environment_of(function.name, function.code, function.memory_mb, function.environment, aws),
             f"arn:aws:lambda:{address.region}:{address.account}:function:{function.name}",
             self._options.data / "logs" / f"{function.name}.log",
         )
-        return EventSource(feed, function, process, self._queues)
 
     def _function(self, name: str) -> resources.Function:
         for function in self._stack.functions.values():
             if function.name == name:
                 return function
-        raise template.TemplateError(f"a mapping feeds function {name}, which the template does not have")
+        raise template.TemplateError(f"function {name} is to be called, which the template does not have")
 
     def _check(self, request: Request) -> None:
         signatures.check(request, self._identities.secret_of, datetime.now(UTC))
@@ -183,6 +222,8 @@ class LocalAws:
             "queues": self._queues.figures(),
             "tables": self._tables.figures(),
             "functions": {feed.function_name: feed.figures() for feed in self._feeds},
+            "invoked": {name: invoker.figures() for name, invoker in self._invokers.items()},
+            "topic_rules": {name: asdict(counts) for name, counts in self._iot.rule_counts().items()},
         }
 
 

@@ -2,17 +2,20 @@
 
     SELECT item, ... FROM 'filter' [WHERE condition]
 
-An item is `*`, a path (`state.reported.ok`), `topic()`, `topic(n)`, `timestamp()` or `clientid()`, each but `*` with
-`AS name` if wanted. A condition compares such values with literals (`=`, `<>`, `!=`, `<`, `<=`, `>`, `>=`; strings in
-single quotes, numbers, TRUE, FALSE, NULL), joined by AND, OR, NOT and parentheses. Anything else of AWS IoT SQL is a
-`RuleFault` when the rule is made, never a surprise when it runs.
+An item is `*`, a path (`state.reported.ok`), `topic()`, `topic(n)`, `timestamp()`, `clientid()` or `encode(*,
+'base64')`, which is the payload as it came; each but `*` with `AS name` if wanted. A condition compares such values
+with literals (`=`, `<>`, `!=`, `<`, `<=`, `>`, `>=`; strings in single quotes, numbers, TRUE, FALSE, NULL), joined by
+AND, OR, NOT and parentheses. Anything else of AWS IoT SQL is a `RuleFault` when the rule is made, never a surprise when
+it runs.
 
 As in AWS: a path that is not there is Undefined, every comparison with it is false, and it is left out of the
-selection; `SELECT *` without WHERE passes a payload on that is no JSON, any other rule does not match it.
+selection; `SELECT *` without WHERE passes a payload on that is no JSON, any other rule does not match it, unless it
+looks at nothing in it: one that selects `encode(*, 'base64')` takes whatever was sent.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable
@@ -51,22 +54,28 @@ Condition: TypeAlias = Callable[[Given], bool]
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A parsed rule; `items` maps names to values, "*" is `everything`."""
+    """A parsed rule; `items` maps names to values, "*" is `everything`; `takes_bytes` is for payloads of no JSON."""
 
     topic_filter: str
     everything: bool
     items: tuple[tuple[str, Expression], ...]
     condition: Condition | None
+    takes_bytes: bool = False
 
     def select(self, message: Message, now_ms: int) -> bytes | None:
         """Return the payload for the rule's action; None when the rule does not apply to the message."""
         if not topics.matches(self.topic_filter, message.topic):
             return None
         passes_all = self.everything and not self.items and self.condition is None
+        document: Json
         try:
-            document = cast(Json, json.loads(message.payload))
+            document = json.loads(message.payload)
         except (ValueError, RecursionError):
-            return message.payload if passes_all else None
+            if passes_all:
+                return message.payload
+            if not self.takes_bytes:
+                return None
+            document = None
         given = Given(message, document, now_ms)
         if self.condition is not None and not self.condition(given):
             return None
@@ -121,6 +130,10 @@ def _topic(level: int | None) -> Expression:
     return value
 
 
+def _encoded(given: Given) -> Value:
+    return base64.b64encode(given.message.payload).decode()
+
+
 def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -151,6 +164,7 @@ class _Parser:
         self._sql = sql
         self._tokens = _tokens(sql)
         self._at = 0
+        self._encodes = False
 
     def statement(self) -> Statement:
         self._word("SELECT")
@@ -165,7 +179,8 @@ class _Parser:
             condition = self._any_of()
         if self._peek() != _END:
             raise self._fault("the end")
-        return Statement(topic_filter, everything, items, condition)
+        takes_bytes = self._encodes and not everything and condition is None
+        return Statement(topic_filter, everything, items, condition, takes_bytes)
 
     def _items(self) -> tuple[bool, tuple[tuple[str, Expression], ...]]:
         everything, items = False, []
@@ -228,7 +243,7 @@ class _Parser:
             literal = _LITERALS[token.upper()]
             return lambda _: literal, None
         if self._accept_sign("("):
-            return self._call(token.lower()), None
+            return self._encode() if token.lower() == "encode" else self._call(token.lower()), None
         names = [token]
         while self._accept_sign("."):
             names.append(self._name())
@@ -246,6 +261,16 @@ class _Parser:
         if function == "clientid" and argument is None:
             return lambda given: given.message.client_id or "N/A"
         raise RuleFault(f"function {function} is not known here: {self._sql!r}")
+
+    def _encode(self) -> Expression:
+        """The payload as it came. Of what `encode` can do in AWS, this is what messages that are no JSON need."""
+        self._sign("*")
+        self._sign(",")
+        if (scheme := self._text()) != "base64":
+            raise RuleFault(f"encoding {scheme!r} is not known here: {self._sql!r}")
+        self._sign(")")
+        self._encodes = True
+        return _encoded
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._at] if self._at < len(self._tokens) else _END

@@ -1,4 +1,4 @@
-"""What is wrong at a site, decided from one picture of it, and the summary of that for shadow and telemetry.
+"""What is wrong at a site, decided from one picture of it, and the summary of that for the shadow.
 
 A condition has a kind and a subject; it holds or it does not. Whether anybody is told of it, and how often, is not
 decided here. Limits are those of the product's promises: a component that is silent for three reports is down, a camera
@@ -71,21 +71,6 @@ def summarise(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, 
         "uploads_refused": picture.uploads.refused if picture.uploads else 0,
         "disk_used_percent": round(disk_used_percent(box)),
         "memory_percent": round(box.memory_percent / 5) * 5,
-    }
-
-
-def telemetry(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, Any]:
-    """The summary with the figures that change all the time, for the cloud's metrics."""
-    box = picture.box
-    return {
-        **summarise(picture, conditions),
-        "wall_ns": picture.wall_ns,
-        "cpu_percent": round(box.cpu_percent, 1),
-        "memory_percent": round(box.memory_percent, 1),
-        "disk_free_bytes": box.disk_free_bytes,
-        "temperature_c": box.temperature_c,
-        "uploads_waiting_bytes": picture.uploads.waiting_bytes if picture.uploads else 0,
-        "backlogs": {name: heard.backlog for name, heard in sorted(picture.heard.items())},
     }
 
 

@@ -133,9 +133,10 @@ class MotionSection(_Section):
 
 
 class HealthSection(_Section):
-    """How often the site tells the cloud how it is."""
+    """How often the site tells the cloud how it is; on which port of loopback it tells Prometheus (0: on none)."""
 
     telemetry_s: int = Field(default=60, ge=5, le=3600)
+    prometheus_port: int = Field(default=9464, ge=0, le=65_535)
 
 
 class SiteDocument(_Section):

@@ -166,6 +166,11 @@ def telemetry_topic(thing: str) -> str:
     return f"{PREFIX}{check_thing(thing)}/telemetry/reported"
 
 
+def camera_telemetry_topic(thing: str) -> str:
+    """The cloud topic that HealthMonitor sends a row of each camera to."""
+    return f"{PREFIX}{check_thing(thing)}/telemetry/detailed"
+
+
 def shadow_delta_filter(thing: str) -> str:
     """The one MQTT filter of SiteConfig: the deltas of all named shadows of this thing.
 

@@ -20,7 +20,7 @@ import pytest
 from botocore.config import Config
 
 ROOT = Path(__file__).parents[3]
-START_S_MAX = 60.0
+START_S_MAX = 240.0
 _KEPT = tempfile.TemporaryDirectory(prefix="expanded-templates-")
 EXPANDED = Path(_KEPT.name)
 """Expansions of templates, which take two seconds each: made once for all tests of this process."""

@@ -63,6 +63,17 @@ def test_queues_give_up_into_their_dead_letter_queues(aws: Running) -> None:
         assert attributes["VisibilityTimeout"] == "360"
 
 
+def test_dashboards_are_as_in_the_template(aws: Running) -> None:
+    """Each dashboard is there, about this region, with what its log queries read from."""
+    for name in ("FleetDashboard", "SiteDashboard"):
+        body = aws.client("cloudwatch").get_dashboard(DashboardName=aws.ready["resources"][name])["DashboardBody"]
+        widgets = [widget["properties"] for widget in json.loads(body)["widgets"]]
+        assert {widget["region"] for widget in widgets} == {aws.ready["region"]}
+        queries = [widget["query"] for widget in widgets if "query" in widget]
+        assert queries
+        assert all(query.startswith("SOURCE '/edgenvr/TelemetryLogs' | ") for query in queries)
+
+
 def test_everything_of_the_template_is_named_in_the_ready_file(aws: Running) -> None:
     """The ready file names every resource and output, and none of them by an address that is not the endpoint's."""
     text = (ROOT / "cloud" / "template.yaml").read_text()

@@ -62,7 +62,7 @@ def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
 def test_no_role_may_do_everything(expanded: dict[str, Any]) -> None:
     """No statement has a wildcard action, and none a resource of `*`."""
     roles = [name for name, body in expanded["Resources"].items() if body["Type"] == "AWS::IAM::Role"]
-    assert len(roles) == 3
+    assert {"NormalizeRole", "IndexRole", "TelemetryRole", "DeviceRole"} <= set(roles)
     for role in roles:
         for statement in statements(expanded, role).values():
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]

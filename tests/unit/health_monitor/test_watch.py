@@ -121,5 +121,9 @@ def test_telemetry_goes_at_its_pace_and_survives_being_offline(tmp_path: Path) -
     bench.clock.advance(TELEMETRY_S * NS_PER_S)
     bench.look()
     samples = bench.broker.to_cloud
-    assert [message.topic for message in samples] == ["nvr/v1/site-1/telemetry/reported"] * 2
-    assert json.loads(samples[0].payload)["cameras"] == 0
+    assert [message.topic for message in samples] == [
+        "nvr/v1/site-1/telemetry/reported",
+        "nvr/v1/site-1/telemetry/reported",
+    ]
+    values = [json.loads(message.payload)["values"] for message in samples]
+    assert [(one["components_down_count"], one["telemetry_failed_total"]) for one in values] == [(0, 0), (5, 1)]

@@ -86,6 +86,16 @@ def test_payload_that_is_no_json() -> None:
     assert run("SELECT ok FROM '#'", b"\xff\x00") is None
 
 
+def test_a_payload_can_be_taken_as_it_came() -> None:
+    """encode(*, 'base64') gives the very bytes, JSON or not; beside what looks inside, only those of JSON."""
+    sql = "SELECT encode(*, 'base64') AS payload, topic(3) AS thing FROM '#'"
+    assert run(sql, b"\xff\x00") == b'{"payload":"/wA=","thing":"site-1"}'
+    assert run(sql, b'{ "ok": 1 }') == b'{"payload":"eyAib2siOiAxIH0=","thing":"site-1"}'
+    assert run("SELECT encode(*, 'base64') AS payload, ok FROM '#'", b"\xff\x00") == b'{"payload":"/wA="}'
+    assert run("SELECT *, encode(*, 'base64') AS payload FROM '#'", b"\xff\x00") is None
+    assert run("SELECT encode(*, 'base64') AS payload FROM '#' WHERE ok = 1", b"\xff\x00") is None
+
+
 @pytest.mark.parametrize(
     "sql",
     [
@@ -102,6 +112,9 @@ def test_payload_that_is_no_json() -> None:
         "SELECT topic(1) FROM 'a'",
         "SELECT 5 FROM 'a'",
         "SELECT decode(x, 'base64') AS y FROM 'a'",
+        "SELECT encode(*, 'hex') AS y FROM 'a'",
+        "SELECT encode(x, 'base64') AS y FROM 'a'",
+        "SELECT encode(*, 'base64') FROM 'a'",
         "SELECT b[0] FROM 'a'",
         "SELECT * FROM 'a' WHERE b + 1 = 2",
         "DELETE FROM 'a'",

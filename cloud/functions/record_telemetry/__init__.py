@@ -1,0 +1,1 @@
+"""Turns the telemetry of sites into metrics and log lines."""
