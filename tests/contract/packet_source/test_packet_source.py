@@ -32,13 +32,13 @@ def take(source: PacketSource, count: int) -> list[EncodedPacket]:
 
 
 def open_in_loss(studio: Studio) -> PacketSource:
-    """The camera over UDP, one of ten of its packets lost."""
+    """The camera's picture over UDP, one of ten of its packets lost."""
     studio.cameras.control.set_fault("cam-1", "loss", every=10)  # type: ignore[attr-defined]
-    return studio.open(replace(studio.request, transport="udp"))
+    return studio.open(replace(studio.request, transport="udp", wants_audio=False))
 
 
 def lost_of(studio: Studio) -> int:
-    """How many packets the camera has left out so far, as it notes after each frame."""
+    """How many packets of its picture the camera has left out so far, as it notes after each frame."""
     return sum(line["lost"] for line in studio.cameras.sent_frames("cam-1"))  # type: ignore[attr-defined]
 
 
