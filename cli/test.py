@@ -34,15 +34,31 @@ DEBIAN_PACKAGES = {
 }
 
 PYTEST = (sys.executable, "-m", "pytest", "-q")
-TOGETHER = ("tests/unit", "tests/property", "tests/contract", "tests/sync", "tests/artifact", "tests/integration")
-PARALLEL = Step(
-    "all but the faults, two at a time",
-    (*PYTEST, *TOGETHER, "-n", "2", "--dist", "loadfile", "--durations=10"),
+BUSY = (
+    "tests/unit",
+    "tests/property",
+    "tests/sync",
+    "tests/artifact",
+    "tests/integration/capture",
+    "tests/integration/video_processor",
 )
-ALONE = Step(
-    "faults, one at a time",
-    (*PYTEST, "tests", *(f"--ignore={folder}" for folder in TOGETHER), "--durations=15"),
+"""Tests that compute, or have many cameras at once."""
+
+GROUPS = (
+    Step(
+        "what computes, two at a time",
+        (*PYTEST, *BUSY, "-n", "2", "--dist", "loadfile", "--durations=15"),
+    ),
+    Step(
+        "what waits most of the time, three at a time",
+        (
+            *(*PYTEST, "tests", *(f"--ignore={folder}" for folder in BUSY), "-m", "not alone"),
+            *("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=15"),  # long ones not at the end
+        ),
+    ),
+    Step("what promises time, alone", (*PYTEST, "tests/faults", "-m", "alone", "--durations=15")),
 )
+"""Every test is in one of them: a new folder in the second, until it is named here. See `alone` in pyproject.toml."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"not installed: {package} ({DEBIAN_PACKAGES[package]}); as root: apt-get install {package}")
     failed = run_steps(STATIC)
     with tempfile.TemporaryDirectory(prefix="nvr-test-") as folder:
-        judged = run_groups((PARALLEL, ALONE), Path(folder))
+        judged = run_groups(GROUPS, Path(folder))
     failed += judged.reasons
     if missing and must_be_whole:
         failed.append("missing Debian packages")

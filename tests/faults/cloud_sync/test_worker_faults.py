@@ -206,6 +206,7 @@ def test_bad_files_are_refused_with_their_reason_and_hold_up_nobody(
     assert key_of(THING, damaged_large) not in cloud.unfinished_uploads()
 
 
+@pytest.mark.alone
 def test_stopping_in_the_middle_of_a_part_takes_less_than_two_seconds(
     cloud: Site, link: SlowLink, footage: FakeFootage, tmp_path: Path
 ) -> None:
@@ -236,6 +237,7 @@ def test_stopping_in_the_middle_of_a_part_takes_less_than_two_seconds(
     assert_once(cloud, ledger, [large])
 
 
+@pytest.mark.alone
 def test_stopping_while_the_store_is_silent_takes_less_than_two_seconds(
     cloud: Site, link: SlowLink, footage: FakeFootage, tmp_path: Path
 ) -> None:
