@@ -102,6 +102,7 @@ def bad(row: UploadRow | None) -> str:
     return row.last_error or ""
 
 
+@pytest.mark.timeout(600)
 def test_twenty_kills_leave_every_object_uploaded_once(
     cloud: Site, link: SlowLink, footage: FakeFootage, tmp_path: Path
 ) -> None:
