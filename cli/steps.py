@@ -12,6 +12,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 OK = "ok"
+NOT_THERE = 127
+"""What a shell exits with for a program that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +31,19 @@ def tool(name: str) -> str:
 
 def run_steps(steps: Sequence[Step], environment: dict[str, str] | None = None) -> list[str]:
     """Run all steps, whatever fails, and return the names of those that failed."""
-    failed = []
-    for step in steps:
-        print(f"== {step.name}: {Path(step.command[0]).name} {' '.join(step.command[1:])}", flush=True)
-        begun = time.monotonic()
-        verdict = _verdict(step, {**os.environ, **(environment or {})})
-        print(f"== {step.name}: {verdict} in {time.monotonic() - begun:.1f} s", flush=True)
-        if verdict != OK:
-            failed.append(step.name)
-    return failed
+    return [step.name for step in steps if run_step(step, environment) != 0]
 
 
-def _verdict(step: Step, environment: dict[str, str]) -> str:
+def run_step(step: Step, environment: dict[str, str] | None = None, folder: Path = ROOT) -> int:
+    """Run one step in a folder and return what it exited with."""
+    print(f"== {step.name}: {Path(step.command[0]).name} {' '.join(step.command[1:])}", flush=True)
+    begun = time.monotonic()
     try:
-        code = subprocess.run(step.command, cwd=ROOT, env=environment, check=False).returncode
+        code = subprocess.run(
+            step.command, cwd=folder, env={**os.environ, **(environment or {})}, check=False
+        ).returncode
+        verdict = OK if code == 0 else f"FAILED with {code}"
     except FileNotFoundError:
-        return f"FAILED, {step.command[0]} is not there"
-    return OK if code == 0 else f"FAILED with {code}"
+        code, verdict = NOT_THERE, f"FAILED, {step.command[0]} is not there"
+    print(f"== {step.name}: {verdict} in {time.monotonic() - begun:.1f} s", flush=True)
+    return code

@@ -6,7 +6,7 @@ when nothing can be read of it. A file that breaks off gives what comes before.
 
 Packets come as a camera's do, with start codes, and "arrive" at their own time, counted from the first picture: so the
 timeline of a run gives them their places, and repairs what is wrong with their times by the rules that it has.
-It is a door to PyAV.
+It is a door to PyAV, whose log is kept off for each call and never for longer (see `libav_source`).
 """
 
 from __future__ import annotations
@@ -105,11 +105,14 @@ class ForeignFile:
         codec = self.parameters.video.codec
         with av.logging.Capture(local=True):
             to_annex_b = BitStreamFilterContext(_FILTERS[codec], self._video) if self._is_mp4 else None
-            for packet in self._demux(streams):
-                kind: StreamKind = "video" if packet.stream_index == self._video.index else "audio"
-                found = to_annex_b.filter(packet) if to_annex_b is not None and kind == "video" else [packet]
-                for made in found:
-                    yield _encoded(made, kind, arrivals)
+        for packet in self._demux(streams):
+            kind: StreamKind = "video" if packet.stream_index == self._video.index else "audio"
+            found = [packet]
+            if to_annex_b is not None and kind == "video":
+                with av.logging.Capture(local=True):
+                    found = to_annex_b.filter(packet)
+            for made in found:
+                yield _encoded(made, kind, arrivals)
 
     def close(self) -> None:
         """Lets go of what libav has allocated."""
@@ -121,7 +124,8 @@ class ForeignFile:
         demuxed = self._container.demux(*streams)
         while True:
             try:
-                packet = next(demuxed)
+                with av.logging.Capture(local=True):
+                    packet = next(demuxed)
             except StopIteration:
                 return
             except (av.error.FFmpegError, ValueError, RuntimeError) as error:

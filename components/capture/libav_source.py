@@ -14,6 +14,10 @@ What libav does that matters here (FFmpeg 8.1, PyAV 18.1):
 - Sender reports (RTCP) appear as side data `prft` of packets: AVProducerReferenceTime, its first 8 bytes the sender's
   wall clock in microseconds.
 - Lost network packets are told in its log alone ("RTP: missed 3 packets").
+- PyAV gives a thread's log lines to what began to listen last in that thread, and who stops listening silences that
+  one, not itself. So nobody listens for longer than a call: a source that was left in the middle, and goes when Python
+  pleases, would take the ears of the next. Like lines of different cameras it takes for repetitions and keeps back,
+  unless told not to.
 """
 
 from __future__ import annotations
@@ -61,9 +65,6 @@ ANALYSE_US = "300000"
 UDP_BUFFER_BYTES = str(1024 * 1024)
 """A keyframe of 8 Mbit/s is 200 kB and comes in one burst; the default of the system loses half of it."""
 
-MESSAGES_MAX = 256
-"""Log lines of libav kept between two packets; a garbled stream makes hundreds a second."""
-
 _VIDEO_CODECS: dict[str, VideoCodec] = {"h264": "h264", "hevc": "h265"}
 _AUDIO_CODECS = {"aac": AAC, "pcm_alaw": "pcma", "pcm_mulaw": "pcmu"}
 _RECORDED_AUDIO = (AAC, *G711)
@@ -79,6 +80,7 @@ def open_libav(clock: Clock, open_s_max: float = OPEN_S_MAX, read_s_max: float =
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     av.logging.set_level(av.logging.INFO)  # redirections are told at that level
+    av.logging.set_skip_repeated(False)  # the same loss again is another loss
 
     def open_source(request: SourceRequest) -> PacketSource:
         return _LibavSource(request, clock, open_s_max, read_s_max)
@@ -115,23 +117,12 @@ class _LibavSource:
     def packets(self) -> Iterator[EncodedPacket]:
         """See the protocol."""
         streams = [self._video] if self._audio is None else [self._video, self._audio]
+        demuxed = self._container.demux(*streams)
         times = FirstTimes()
-        with av.logging.Capture(local=True) as messages:
-            try:
-                for packet in self._container.demux(*streams):
-                    if messages:
-                        self._hear(messages)
-                    if packet.size:  # the empty ones at the end are for decoders
-                        yield from times.feed(self._encoded(packet))
-                yield from times.finish()
-            except av.error.ExitError:
-                raise SourceFailed(
-                    "frozen", f"{self._where}: nothing came from the camera for {self._read_s_max:.0f} s"
-                ) from None
-            except (av.error.FFmpegError, ValueError, RuntimeError) as error:
-                raise SourceFailed("unreachable", f"{self._where}: reading broke off: {_reason(error)}") from None
-            finally:
-                self._hear(messages)
+        while (packet := self._next(demuxed)) is not None:
+            if packet.size:  # the empty ones at the end are for decoders
+                yield from times.feed(self._encoded(packet))
+        yield from times.finish()
 
     def interrupt(self) -> None:
         """Nothing: libav cannot be interrupted."""
@@ -226,6 +217,20 @@ class _LibavSource:
             return video, None, StreamParameters(video_parameters, None, found)
         return video, audio, StreamParameters(video_parameters, found)
 
+    def _next(self, demuxed: Iterator[Packet[Stream]]) -> Packet[Stream] | None:
+        """The next packet, with what libav says of the network meanwhile; None at the end."""
+        with av.logging.Capture(local=True) as messages:
+            try:
+                return next(demuxed, None)
+            except av.error.ExitError:
+                raise SourceFailed(
+                    "frozen", f"{self._where}: nothing came from the camera for {self._read_s_max:.0f} s"
+                ) from None
+            except (av.error.FFmpegError, ValueError, RuntimeError) as error:
+                raise SourceFailed("unreachable", f"{self._where}: reading broke off: {_reason(error)}") from None
+            finally:
+                self._hear(messages)
+
     def _encoded(self, packet: Packet[Stream]) -> EncodedPacket:
         sender_wall_ns = None
         if packet.has_sidedata("prft"):
@@ -243,11 +248,10 @@ class _LibavSource:
         )
 
     def _hear(self, messages: list[tuple[int, str, str]]) -> None:
-        for _level, _name, text in messages[:MESSAGES_MAX]:
+        for _level, _name, text in messages:
             missed = _MISSED.search(text)
             if missed is not None:
                 self._missed += int(missed[1])
-        messages.clear()
 
 
 class _SentElsewhereError(Exception):

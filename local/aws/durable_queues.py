@@ -5,6 +5,9 @@ waiting each request takes tens of milliseconds. Here messages are found by thei
 which they become visible, one lock guards each queue, and every message is written down until it is deleted. What a
 queue is (its attributes, policy, dead-letter queue) stays moto's.
 
+Invariant: who needs the state and a queue takes the state first, then the queue; then, for a dead letter, its other
+queue. Nobody who holds a queue waits for the state.
+
 After a start each message that was not deleted is visible again, with its count of deliveries kept, so that a poison
 message still ends in its dead-letter queue. Standard queues only: a FIFO queue is refused.
 """
@@ -81,7 +84,7 @@ class DurableQueue(Queue):
     def take(self, count: int, hidden_s: float) -> list[Message]:
         """Up to `count` visible messages, hidden from now on; without waiting."""
         taken: list[Message] = []
-        with self._changed, self._state.change() as db:
+        with self._state.change() as db, self._changed:
             now_ms = _now_ms()
             while self._due and self._due[0][0] <= now_ms and len(taken) < count:
                 due_ms, _, message_id = heapq.heappop(self._due)
@@ -106,11 +109,11 @@ class DurableQueue(Queue):
 
     def delete(self, handle: str) -> None:
         """Deletes the message for good; deleting it again succeeds."""
-        with self._changed:
+        with self._state.change() as db, self._changed:
             message = self._message_of(handle)
             if message is not None:
                 self._forget(message)
-                self._state.write("DELETE FROM message WHERE id = ?", (message.id,))
+                db.execute("DELETE FROM message WHERE id = ?", (message.id,))
 
     def hide(self, handle: str, hidden_s: int) -> None:
         """Hides the message for another time, or shows it at once."""
@@ -124,11 +127,11 @@ class DurableQueue(Queue):
 
     def purge(self) -> None:
         """Deletes everything."""
-        with self._changed:
+        with self._state.change() as db, self._changed:
             self._held.clear()
             self._handles.clear()
             self._due.clear()
-            self._state.write("DELETE FROM message WHERE queue = ?", (self.name,))
+            db.execute("DELETE FROM message WHERE queue = ?", (self.name,))
 
     def wait(self, left_s: float, unless: Callable[[], bool]) -> None:
         """Returns when a message may have become visible, when `wake` finds `unless` true, or after `left_s`."""

@@ -44,7 +44,8 @@ class FunctionProcess:
     @property
     def pid(self) -> int | None:
         """The process, None when there is none."""
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        process = self._process  # another thread may stop it meanwhile
+        return process.pid if process is not None and process.poll() is None else None
 
     def call(self, event: Any, timeout_s: float) -> Any:
         """The handler's result, else FunctionFault."""

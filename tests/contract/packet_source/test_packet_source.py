@@ -16,16 +16,35 @@ from components.capture.picture_check import is_whole
 from components.shared.runtime.secrets import Secret
 from tests.contract.packet_source.conftest import PASSWORD, READ_S, Studio
 from tests.fakes.encoded_pictures import write_jpeg_film, write_sound
+from tests.fakes.waiting import eventually
 
 pytestmark = pytest.mark.slow
+
+ENOUGH = 3
+"""Lost network packets after which a source has shown that it counts them."""
+
+PACKETS_MAX = 400
+"""Of a camera that loses every tenth: in so many, libav must have told of some."""
 
 
 def take(source: PacketSource, count: int) -> list[EncodedPacket]:
     return list(itertools.islice(source.packets(), count))
 
 
-def take_from(packets: Iterator[EncodedPacket], count: int) -> list[EncodedPacket]:
-    return list(itertools.islice(packets, count))
+def open_in_loss(studio: Studio) -> PacketSource:
+    """The camera's picture over UDP, one of ten of its packets lost."""
+    studio.cameras.control.set_fault("cam-1", "loss", every=10)  # type: ignore[attr-defined]
+    return studio.open(replace(studio.request, transport="udp", wants_audio=False))
+
+
+def lost_of(studio: Studio) -> int:
+    """How many packets of its picture the camera has left out so far, as it notes after each frame."""
+    return sum(line["lost"] for line in studio.cameras.sent_frames("cam-1"))  # type: ignore[attr-defined]
+
+
+def count_until(packets: Iterator[EncodedPacket], is_enough: Callable[[], bool]) -> int:
+    """How many packets are read until it is enough, at most PACKETS_MAX."""
+    return next((number for number, _packet in enumerate(packets) if number >= PACKETS_MAX or is_enough()), PACKETS_MAX)
 
 
 def chain_of(error: BaseException) -> str:
@@ -225,19 +244,38 @@ def test_sender_clock(real: Studio) -> None:
     assert all(abs(step - 66_666_000) < 2_000_000 for step in steps)
 
 
-def test_lost_network_packets_are_counted(libav: Studio) -> None:
-    """What libav's log says of network packets that are missing is counted."""
-    gc.collect()  # a source of an earlier test that goes now would take this thread's log with it
-    source = libav.open(libav.request)
+def test_lost_network_packets_are_counted(real: Studio) -> None:
+    """Packets that the network loses are counted while it is read, never more of them than were lost."""
+    before = lost_of(real)
+    source = open_in_loss(real)
+    assert count_until(source.packets(), lambda: source.packets_missed >= ENOUGH) < PACKETS_MAX
+    source.close()
+    eventually(lambda: source.packets_missed <= lost_of(real) - before, 60.0, "the camera to note what it left out")
+
+
+def test_a_source_that_is_left_takes_nobodys_ears(libav: Studio) -> None:
+    """A source that is let go of in the middle, at whatever moment, leaves what libav says to others to them."""
+    left = libav.open(libav.request)
+    left_packets = left.packets()
+    next(left_packets)
+    source = open_in_loss(libav)
     packets = source.packets()
     next(packets)
-    av.logging.log(av.logging.WARNING, "rtsp", "RTP: missed 3 packets")
-    av.logging.log(av.logging.WARNING, "rtsp", "max delay reached. need to consume packet")
-    next(packets)
-    av.logging.log(av.logging.WARNING, "rtsp", "RTP: missed 12 packets")
-    take_from(packets, 3)  # the first packets are held until the second picture has come
+    del left_packets
+    gc.collect()
+    assert count_until(packets, lambda: source.packets_missed >= ENOUGH) < PACKETS_MAX
+    left.close()
     source.close()
-    assert source.packets_missed == 15
+
+
+def test_the_same_loss_again_is_another_loss(libav: Studio) -> None:
+    """What libav says twice in the same words, of two cameras say, is heard twice."""
+    source = libav.open(libav.request)
+    with av.logging.Capture(local=True) as heard:
+        for _ in range(2):
+            av.logging.log(av.logging.WARNING, "rtsp", "RTP: missed 1 packets")
+    source.close()
+    assert [text for _level, _name, text in heard] == ["RTP: missed 1 packets"] * 2
 
 
 @pytest.mark.parametrize(("write", "text"), [(write_jpeg_film, "sends mjpeg video"), (write_sound, "offers no video")])

@@ -289,6 +289,7 @@ def is_alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
+@pytest.mark.alone
 def test_many_cameras_stop_in_time(box: CaptureBox, tmp_path: Path, small_cameras: RunningCameras) -> None:
     """32 cameras are four crews; SIGTERM, to all processes as a core may send it, ends them within 2 s, all closed."""
     names = tuple(f"cam-{number}" for number in range(1, MANY + 1))

@@ -22,7 +22,7 @@ from tests.fakes.capture_box import CaptureBox
 from tests.fakes.recorded_frames import decoded, sent_between, stamped
 from tests.faults.capture import capture_process
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CAMERAS = ("cam-1", "cam-2")
 KILLS = 10

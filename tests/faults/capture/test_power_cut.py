@@ -38,6 +38,7 @@ def loop_devices_of(folder: Path) -> list[str]:
     return [name for name in found if name.startswith(str(folder))]
 
 
+@pytest.mark.alone
 @pytest.mark.root
 @pytest.mark.debian
 def test_quick_form_keeps_all_limits(tmp_path: Path) -> None:

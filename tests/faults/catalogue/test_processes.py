@@ -75,6 +75,7 @@ def commit(writer: CaptureWriter, number: int) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_stopped_reader_holds_nobody_up(tmp_path: Path) -> None:
     """A reader that is stopped in the middle of a read blocks no writer and no other reader; what it cost is undone."""
     writer = CaptureWriter.open(tmp_path)
@@ -110,6 +111,7 @@ def test_the_log_stays_short_while_readers_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_stopped_writer_of_another_file_holds_nobody_up(tmp_path: Path) -> None:
     """CloudSync stopped in the middle of a transaction: Capture writes on, and sync.db can be read."""
     SyncWriter.open(tmp_path).close()

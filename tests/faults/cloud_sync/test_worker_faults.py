@@ -102,6 +102,7 @@ def bad(row: UploadRow | None) -> str:
     return row.last_error or ""
 
 
+@pytest.mark.timeout(600)
 def test_twenty_kills_leave_every_object_uploaded_once(
     cloud: Site, link: SlowLink, footage: FakeFootage, tmp_path: Path
 ) -> None:
@@ -206,6 +207,7 @@ def test_bad_files_are_refused_with_their_reason_and_hold_up_nobody(
     assert key_of(THING, damaged_large) not in cloud.unfinished_uploads()
 
 
+@pytest.mark.alone
 def test_stopping_in_the_middle_of_a_part_takes_less_than_two_seconds(
     cloud: Site, link: SlowLink, footage: FakeFootage, tmp_path: Path
 ) -> None:
@@ -236,6 +238,7 @@ def test_stopping_in_the_middle_of_a_part_takes_less_than_two_seconds(
     assert_once(cloud, ledger, [large])
 
 
+@pytest.mark.alone
 def test_stopping_while_the_store_is_silent_takes_less_than_two_seconds(
     cloud: Site, link: SlowLink, footage: FakeFootage, tmp_path: Path
 ) -> None:

@@ -21,7 +21,7 @@ from fleet import artifacts
 from lab.running_site import ROOT, scene_cache
 from local.site import Layout, Site
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 OPTIONS = argparse.Namespace(
     camera=[],

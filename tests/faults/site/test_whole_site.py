@@ -15,7 +15,7 @@ from lab import bench_site, kills, stalls
 from lab.running_site import nvr_json, running_site, scene_cache
 from lab.show import Show, perform
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CAMERAS = 4
 DOWN_S_MAX = 60.0

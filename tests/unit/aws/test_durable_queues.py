@@ -15,6 +15,7 @@ from local.aws.state import State
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
+LETTERS = 60
 
 
 class Shop:
@@ -94,6 +95,30 @@ def test_after_its_tries_a_message_goes_to_the_dead_letters(shop: Shop) -> None:
         assert [message.body for message in shop.take(10, 0)] == ["poison"]
     assert shop.take() == []
     assert (shop.bodies("work"), shop.bodies("dead")) == ([], ["poison"])
+
+
+def test_who_reads_dead_letters_holds_nobody_up(shop: Shop) -> None:
+    """Messages go to the dead letters while somebody receives from there: both go on, and every message arrives."""
+    bodies = [str(number) for number in range(LETTERS)]
+    shop.send(*bodies)
+    given_up = threading.Event()
+
+    def give_up() -> None:
+        while shop.bodies():
+            shop.take(1, 0)
+        given_up.set()
+
+    def look() -> None:
+        while not given_up.is_set():
+            shop.take(1, 0, "dead")
+
+    threads = [threading.Thread(target=work, daemon=True) for work in (give_up, look, look)]
+    for thread in threads:
+        thread.start()
+    assert given_up.wait(60), "they wait for each other"
+    for thread in threads:
+        thread.join(60)
+    assert shop.bodies("dead") == sorted(bodies)
 
 
 def test_a_delayed_message_is_not_there_yet(shop: Shop) -> None:
