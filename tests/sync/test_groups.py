@@ -22,3 +22,10 @@ def test_the_folders_of_the_first_group_are_there() -> None:
     """A folder that was renamed is named anew, or pytest would not find it."""
     assert [folder for folder in BUSY if not (ROOT / folder).is_dir()] == []
     assert not any(folder.startswith("tests/faults") for folder in BUSY)
+
+
+def test_whole_sites_run_alone() -> None:
+    """A whole site wants both cores, and builds where all sites of this checkout build."""
+    files = sorted((ROOT / "tests" / "faults" / "site").glob("test_*.py"))
+    assert files
+    assert [path.name for path in files if not ALONE.search(path.read_text(encoding="utf-8"))] == []
