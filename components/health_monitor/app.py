@@ -1,9 +1,10 @@
-"""Wires HealthMonitor: its catalogue, what it listens to, and the one task that looks."""
+"""Wires HealthMonitor: its catalogue, what it listens to, the task that looks, and the desk for alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from components.health_monitor.alert_desk import AlertDesk
 from components.health_monitor.gathering import Gathering
 from components.health_monitor.probes import BoxProbe
 from components.health_monitor.watch import Watch
@@ -33,6 +34,7 @@ def build(context: Context) -> Sequence[Task]:
         context.bus.subscribe(topic, hints)
     gathering = Gathering(context.data, statuses, BoxProbe(context.data), context.clock)
     watch = Watch(gathering, catalogue, context.bus, context.clock, context.log)
+    alerts = AlertDesk(context, catalogue)
     applied = AppliedReporter(context.bus, context.name, context.clock)
 
     def look() -> None:
@@ -43,13 +45,15 @@ def build(context: Context) -> Sequence[Task]:
                 applied.report(snapshot)
             section = snapshot.site.document.health if snapshot else HealthSection()
             try:
-                watch.look(context.thing, section.telemetry_s)
+                conditions = watch.look(context.thing, section.telemetry_s)
+                alerts.look(watch.picture, conditions, snapshot.site.document if snapshot else None)
                 context.status.progressed()
             except Transient as error:
                 context.log.warning("look_failed", error=error)
                 context.status.failed(str(error))
             hints.drain()
             hints.take(context.clock, context.stop, LOOK_NS)
-        catalogue.close()
+        if alerts.finish():
+            catalogue.close()
 
-    return [Task("look", look)]
+    return [Task("look", look), *alerts.tasks()]

@@ -38,10 +38,12 @@ class Watch:
         self._summary_due_ns: MonotonicNs | None = None
         self._telemetry_due_ns: MonotonicNs | None = None
         self._is_offline_told = False
+        self.picture: Picture | None = None
+        """What the last look saw."""
 
     def look(self, thing: str, telemetry_s: int) -> tuple[Condition, ...]:
         """Look once, write down what changed, send what is due; returns the conditions that hold."""
-        picture = self._gathering.take()
+        picture = self.picture = self._gathering.take()
         conditions = judge(picture)
         self._keep(conditions, picture)
         self._summarise(picture, conditions)
