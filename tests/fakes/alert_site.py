@@ -15,7 +15,7 @@ from components.health_monitor.core.troubles import Recent
 from components.health_monitor.delivery import Delivery
 from components.shared.catalogue.database import Database
 from components.shared.catalogue.health import HealthWriter
-from components.shared.runtime.bus import CloudInbox
+from components.shared.runtime.bus import Bus, CloudInbox
 from components.shared.wire.alert_config import AlertsSection
 from components.shared.wire.alert_notice import acknowledged_topic
 from components.shared.wire.topics import HEALTH_MONITOR
@@ -59,23 +59,32 @@ class World:
 class AlertSite:
     """A monitor in this world, from its start to its end; `around` may put something between it and its catalogue."""
 
-    def __init__(self, data: Path, world: World, around: Callable[[Database], Database] = lambda inner: inner) -> None:
+    def __init__(
+        self,
+        data: Path,
+        world: World,
+        around: Callable[[Database], Database] = lambda inner: inner,
+        on_the_way: Callable[[Bus], Bus] = lambda inner: inner,
+        look_s: int = LOOK_S,
+    ) -> None:
         self.world = world
+        self._look_s = look_s
         self.log = RecordingLog()
         self._opened = HealthWriter.open(data)
         self.catalogue = HealthWriter(around(self._opened.database))
-        self.bus = FakeBus(HEALTH_MONITOR, world.broker, self.log, world.clock)
+        self._bus = FakeBus(HEALTH_MONITOR, world.broker, self.log, world.clock)
+        self.bus = on_the_way(self._bus)
         self.answers = CloudInbox(200)
-        self.bus.subscribe_cloud(acknowledged_topic(THING), self.answers)
+        self._bus.subscribe_cloud(acknowledged_topic(THING), self.answers)
         self._began_ns = world.clock.monotonic_ns()
         self.alerting = Alerting(THING, self.catalogue, self.bus, world.clock, self.log)
         self._stop = threading.Event()
         self.delivery = Delivery(THING, self.catalogue, self.bus, self.answers, world.clock, self._stop, self.log)
 
     def run(self, for_s: int) -> None:
-        """Let time pass: a look every five seconds, and after each the cloud hears what is sent and answers."""
-        for _ in range(for_s // LOOK_S):
-            self.world.clock.advance(LOOK_S * NS_PER_S)
+        """Let time pass: a look every few seconds, and after each the cloud hears what is sent and answers."""
+        for _ in range(for_s // self._look_s):
+            self.world.clock.advance(self._look_s * NS_PER_S)
             self.look()
             self.deliver()
 
@@ -98,5 +107,5 @@ class AlertSite:
     def close(self) -> None:
         """The process ends."""
         self._stop.set()
-        self.bus.close()
+        self._bus.close()
         self._opened.close()

@@ -191,6 +191,7 @@ def test_camera_that_goes_later_is_told_by_itself() -> None:
     assert site.look(200) == ["+camera_offline cam-05"]
 
 
+@pytest.mark.slow
 def test_flapping_camera_is_told_less_and_less_often() -> None:
     """Five minutes away and five minutes there for a day: a few alerts, and the last one stays."""
     site = Site(names(1))
