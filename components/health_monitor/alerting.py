@@ -12,12 +12,11 @@ from datetime import tzinfo
 
 from components.health_monitor.core.alert_rules import HELD_ALERTS, TEST
 from components.health_monitor.core.alerts import Active, decide
-from components.health_monitor.core.camera_group import SITE
 from components.health_monitor.core.hysteresis import Level
 from components.health_monitor.core.picture import Picture
 from components.health_monitor.core.quiet_hours import Known, Quiet, Telling, digests_over, quiet_at, telling
 from components.health_monitor.core.rules import Condition
-from components.health_monitor.core.troubles import Key, Recent
+from components.health_monitor.core.troubles import SITE, Key, Recent
 from components.shared.catalogue.alerts import (
     AlertRow,
     NewAlert,

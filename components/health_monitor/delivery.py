@@ -61,7 +61,6 @@ class Delivery:
         now_ns = self._clock.monotonic_ns()
         if self._offline_until_ns is not None and now_ns < self._offline_until_ns:
             return
-        self._offline_until_ns = None
         rows = {row.notice: row for row in waiting_notices(self._catalogue)}
         self._sent = {notice: sent for notice, sent in self._sent.items() if notice in rows}
         waiting = [Waiting(row.notice, row.subject) for row in rows.values()]

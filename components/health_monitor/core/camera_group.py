@@ -14,14 +14,13 @@ from dataclasses import dataclass
 
 from components.health_monitor.core.alert_rules import CAMERA_OFFLINE, CAMERAS_OFFLINE
 from components.health_monitor.core.hysteresis import Level
-from components.health_monitor.core.troubles import Key
+from components.health_monitor.core.troubles import SITE, Key
 from components.shared.wire.units import NS_PER_S, MonotonicNs
 
 TOGETHER_NS = 60 * NS_PER_S
 """What fails together is noticed at different moments: a connection is given up after 10 s or more without data, and
 one look follows another after 5 s."""
 
-SITE = "site"
 GROUP: Key = (CAMERAS_OFFLINE, SITE)
 
 NAMES_CHARS_MAX = 300

@@ -7,6 +7,7 @@ stays as it was told. Whether a trouble has lasted long enough is not decided he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from components.health_monitor.core.alert_rules import (
 from components.health_monitor.core.picture import Box, Picture, Stream
 from components.health_monitor.core.rules import Condition, disk_used_percent
 from components.shared.wire.alert_config import AlertsSection
+from components.shared.wire.alert_notice import KIND_CHARS_MAX, SUBJECT_CHARS_MAX
 from components.shared.wire.topics import CLOUD_SYNC
 
 Key = tuple[str, str]
@@ -34,6 +36,9 @@ COOLER_C = 5
 """A box that was too hot is cool again so far below its limit."""
 
 BOX = "box"
+SITE = "site"
+
+_NOT_IN_A_KIND = re.compile(r"[^a-z0-9_]")
 
 _CAMERA_KINDS = (CAMERA_OFFLINE, CAMERA_FROZEN)
 
@@ -65,12 +70,19 @@ def troubles(
         *_disk(picture.box, told, limits),
         *_heat(picture.box, told, limits.temperature_c),
     ]
-    return {(trouble.kind, trouble.subject): trouble.reason for trouble in found}
+    return {_key(trouble): trouble.reason for trouble in found}
 
 
 def subject_of(camera: str, stream: str) -> str:
     """What a camera's stream is called."""
     return camera if stream == "main" else f"{camera}~{stream}"
+
+
+def _key(trouble: Condition) -> Key:
+    """Kind and subject in the form that a notice has: whoever made the condition, it must not stop all alerts."""
+    return _NOT_IN_A_KIND.sub("_", trouble.kind.lower())[:KIND_CHARS_MAX] or "unnamed", (
+        trouble.subject[:SUBJECT_CHARS_MAX] or SITE
+    )
 
 
 def _named(condition: Condition) -> Condition:

@@ -16,13 +16,17 @@ from typing import Literal
 from components.shared.catalogue.database import READ_ROWS_MAX, Do, Row
 from components.shared.catalogue.health import HealthReader, HealthWriter
 from components.shared.catalogue.outbox import put_notice
-from components.shared.wire.alert_notice import AlertNotice, Severity, alert_id, notice_of
+from components.shared.wire.alert_notice import (
+    REASON_CHARS_MAX,
+    SUBJECT_CHARS_MAX,
+    AlertNotice,
+    Severity,
+    alert_id,
+    notice_of,
+)
 from components.shared.wire.units import WallNs
 
 Told = Literal["nothing", "raised", "cleared"]
-
-REASON_CHARS_MAX = 500
-SUBJECT_CHARS_MAX = 200
 
 ALERTS_KEPT_MAX = 10_000
 """History: alerts that are over, told or not; a year of one an hour."""

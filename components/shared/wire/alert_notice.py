@@ -27,6 +27,7 @@ VERSION = 1
 ID_CHARS = 32
 """Hex digits of an id: 128 bits of a hash, of which no two collide by chance."""
 
+KIND_CHARS_MAX = 64
 SUBJECT_CHARS_MAX = 200
 REASON_CHARS_MAX = 500
 TRACE_ID_CHARS_MAX = 64
@@ -57,7 +58,7 @@ class AlertNotice(_Said):
     id: NoticeId
     alert: NoticeId
     thing: str = Field(pattern=r"^[a-zA-Z0-9:_-]{1,128}$")
-    kind: str = Field(pattern=r"^[a-z0-9_]{1,64}$")
+    kind: str = Field(pattern=rf"^[a-z0-9_]{{1,{KIND_CHARS_MAX}}}$")
     subject: str = Field(min_length=1, max_length=SUBJECT_CHARS_MAX)
     state: AlertState
     severity: Severity

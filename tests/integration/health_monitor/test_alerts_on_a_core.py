@@ -33,7 +33,7 @@ class Cloud:
         self.answers = threading.Event()
         self.notices: list[AlertNotice] = []
         self._listener = Listener(port, "cloud").connect()
-        self._listener.client.on_message = lambda _client, _data, message: self._take(message.payload)
+        self._listener.client.on_message = lambda _client, _data, message: self._take(bytes(message.payload))
         self._listener.subscribe(f"nvr/v1/{THING}/alert/raised", f"nvr/v1/{THING}/alert/cleared")
 
     def _take(self, payload: bytes) -> None:

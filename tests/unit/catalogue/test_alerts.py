@@ -30,6 +30,7 @@ from components.shared.catalogue.outbox import (
 )
 from components.shared.wire.alert_notice import AlertNotice, decode_notice, notice_of
 from tests.fakes.archive import at
+from tests.fakes.crash import CrashAt, CrashingDatabase
 from tests.fakes.memory_folder import memory_folder
 
 pytestmark = pytest.mark.slow  # real databases with real syncs
@@ -69,6 +70,17 @@ def test_an_alert_is_raised_and_cleared_once(writer: HealthWriter) -> None:
     assert raised.alert == cleared.alert == row.alert == cleared.trace_id
     assert unsettled_alerts(writer) == []
     assert [past.alert for past in past_alerts(writer, 5)] == [row.alert]
+
+
+def test_what_happens_and_what_is_told_are_one_transaction(writer: HealthWriter) -> None:
+    """A process that is killed leaves both or none: there is no step between them."""
+    crash = CrashAt()
+    stepping = HealthWriter(CrashingDatabase(writer.database, crash))  # type: ignore[arg-type]  # stands for it
+    row = raise_alert(stepping, THING, OFFLINE, at(0), is_held=False)
+    assert row is not None
+    clear_alert(stepping, THING, row.alert, at(9), is_held=False)
+    assert said(writer) == [("raised", "cam-1"), ("cleared", "cam-1")]
+    assert len(crash.steps) == 4, crash.steps
 
 
 def test_group_is_told_with_its_number(writer: HealthWriter) -> None:

@@ -253,6 +253,27 @@ def test_condition_that_nobody_here_knows_is_an_alert() -> None:
     assert site.look(10) == ["+picture_black cam-1"]
 
 
+def test_condition_of_a_strange_form_stops_no_alert() -> None:
+    """Its kind and subject are brought into the form of a notice, the same at every look; it is told once."""
+    site = Site([], conditions=[Condition("Odd Kind!", "", "x"), Condition("k" * 90, "s" * 900, "y")])
+    assert site.look(120) == ["+" + "k" * 64 + " " + "s" * 200, "+odd_kind_ site"]
+    assert site.look(600) == []
+    site.conditions = []
+    assert len(site.look(120)) == 2
+
+
+def test_camera_with_an_alert_of_its_own_is_in_no_group() -> None:
+    """Also when it goes again with the others while its alert is not over yet."""
+    site = Site(names(6))
+    site.lose("cam-00")
+    site.look(200)
+    site.levels["camera_offline", "cam-00"] = replace(site.levels["camera_offline", "cam-00"], raises=6)
+    site.regain("cam-00")
+    assert site.look(300) == []
+    site.lose(*names(3))
+    assert site.look(200) == ["+camera_offline cam-01", "+camera_offline cam-02"]
+
+
 def test_site_sets_the_times() -> None:
     """Rules of the site's document count."""
     site = Site(names(1), AlertsSection(rules={"camera_offline": AlertRuleSection(raise_after_s=10)}))
