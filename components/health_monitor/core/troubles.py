@@ -29,8 +29,11 @@ from components.shared.wire.topics import CLOUD_SYNC
 Key = tuple[str, str]
 """Kind and subject."""
 
-REPLACED = frozenset({"camera_impaired", DISK_NEARLY_FULL, TOO_HOT})
-"""Conditions that are judged here again, with the site's limits and with two of them."""
+REPLACED = frozenset({"camera_impaired", DISK_NEARLY_FULL, FOOTAGE_LOST, TOO_HOT})
+"""Conditions that are judged here again: with the site's limits, with two of them, or for the site as a whole."""
+
+_NOT_DELIVERED = "not_delivered"
+"""Of a camera whose footage comes as files: that none come is no fault of a connection."""
 
 COOLER_C = 5
 """A box that was too hot is cool again so far below its limit."""
@@ -100,7 +103,7 @@ def _cameras(streams: tuple[Stream, ...] | None, told: Mapping[Key, str]) -> lis
 
 
 def _camera(stream: Stream) -> Condition | None:
-    if stream.state in {"recording", "off"}:
+    if stream.state in {"recording", "off"} or stream.cause == _NOT_DELIVERED:
         return None
     is_frozen = stream.state == "frozen" or (stream.state == "offline" and stream.cause == "frozen")
     kind = CAMERA_FROZEN if is_frozen else CAMERA_OFFLINE

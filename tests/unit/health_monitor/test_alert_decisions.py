@@ -240,6 +240,20 @@ def test_lost_footage_is_told_at_once() -> None:
     assert site.look(120) == ["-footage_lost box"]
 
 
+def test_lost_footage_of_many_streams_is_one_alert() -> None:
+    """A full disk loses footage of all cameras: that is one trouble of the box."""
+    conditions = [Condition("footage_lost", name, "") for name in names(40)]
+    site = Site(names(40), conditions=conditions, recent=Recent({}, 80))
+    assert site.look(300) == ["+footage_lost box"]
+
+
+def test_files_that_do_not_come_are_no_camera_that_is_away() -> None:
+    """Whoever puts files into a folder may do so once a day."""
+    picture = Site(names(1)).picture()
+    waiting = Stream("cam-00", "main", "connecting", "not_delivered", WALL, 0)
+    assert troubles(replace(picture, streams=(waiting,)), [], NOTHING, {}, AlertsSection()) == {}
+
+
 def test_sync_that_is_stuck_has_a_name_of_its_own() -> None:
     """Uploads that stand still are another matter than a component that does."""
     site = Site([], conditions=[Condition("component_stuck", "CloudSync", "work waits")])
@@ -248,9 +262,11 @@ def test_sync_that_is_stuck_has_a_name_of_its_own() -> None:
 
 def test_condition_that_nobody_here_knows_is_an_alert() -> None:
     """Whatever becomes a condition is told, after a minute; what is judged here again is not told twice."""
-    site = Site([], conditions=[Condition("picture_black", "cam-1", "dark"), Condition("camera_impaired", "cam-1", "")])
+    site = Site(
+        [], conditions=[Condition("picture_blurred", "cam-1", "dim"), Condition("camera_impaired", "cam-1", "")]
+    )
     assert site.look(60) == []
-    assert site.look(10) == ["+picture_black cam-1"]
+    assert site.look(10) == ["+picture_blurred cam-1"]
 
 
 def test_condition_of_a_strange_form_stops_no_alert() -> None:

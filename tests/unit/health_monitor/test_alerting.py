@@ -280,7 +280,7 @@ def test_in_flight_is_bounded(folder: Path) -> None:
     world = World([])
     site = AlertSite(folder, world)
     world.cloud.is_mute = True
-    world.conditions = [Condition("picture_black", f"cam-{number}", "") for number in range(200)]
+    world.conditions = [Condition("picture_blurred", f"cam-{number}", "") for number in range(200)]
     site.run(120)
     assert len(world.cloud.passed_on) == IN_FLIGHT_MAX
     world.cloud.is_mute = False
@@ -297,7 +297,7 @@ def test_notices_of_a_subject_keep_their_order(folder: Path) -> None:
     site = AlertSite(folder, world)
     world.away.add("cam-0")
     site.run(135)
-    world.conditions = [Condition("picture_black", "cam-0", "")]
+    world.conditions = [Condition("picture_blurred", "cam-0", "")]
     site.run(600)
-    assert world.cloud.told == ["+camera_offline cam-0", "+picture_black cam-0"]
+    assert world.cloud.told == ["+camera_offline cam-0", "+picture_blurred cam-0"]
     site.close()
