@@ -97,6 +97,7 @@ def topics_page() -> str:
         "To the cloud: HealthMonitor sends telemetry to `nvr/v1/<thing>/telemetry/reported`, and a row of each camera",
         "to `nvr/v1/<thing>/telemetry/detailed`; SiteConfig hears",
         "`$aws/things/<thing>/shadow/name/+/update/delta`.",
+        "HealthMonitor sends alerts to `nvr/v1/<thing>/alert/raised` and `.../cleared`, and hears `.../acknowledged`.",
         "",
     ]
     return "\n".join(lines)

@@ -17,6 +17,8 @@ _MQTT = "aws.greengrass.ipc.mqttproxy"
 _PUBLISH = "aws.greengrass#PublishToTopic"
 _SUBSCRIBE = "aws.greengrass#SubscribeToTopic"
 
+_MQTT_OPERATIONS = ("aws.greengrass#PublishToIoTCore", "aws.greengrass#SubscribeToIoTCore")
+
 CLOUD_SPEAKERS = (topics.HEALTH_MONITOR, topics.SITE_CONFIG)
 """The components that speak MQTT with AWS IoT Core."""
 
@@ -39,6 +41,9 @@ def check_policy(name: str, recipe: Mapping[str, Any]) -> None:
     granted = {resource for policy in rules.get(_MQTT, {}).values() for resource in policy["resources"]}
     if granted != due:
         faults.append(f"{_MQTT} names {sorted(granted)}, {sorted(due)} was due")
+    spoken = {operation for policy in rules.get(_MQTT, {}).values() for operation in policy["operations"]}
+    if spoken != (set(_MQTT_OPERATIONS) if component in CLOUD_SPEAKERS else set()):
+        faults.append(f"{_MQTT} grants {sorted(spoken)}: whoever speaks with IoT Core publishes and subscribes")
     if faults:
         raise Rejected(f"recipe {name}: {'; '.join(faults)}")
 

@@ -1,9 +1,10 @@
-"""Wires HealthMonitor: its catalogue, what it listens to, and the one task that looks."""
+"""Wires HealthMonitor: its catalogue, what it listens to, the task that looks, and the desk for alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from components.health_monitor.alert_desk import AlertDesk
 from components.health_monitor.gathering import Gathering
 from components.health_monitor.metrics_endpoint import MetricsEndpoint
 from components.health_monitor.probes import BoxProbe
@@ -35,6 +36,7 @@ def build(context: Context) -> Sequence[Task]:
     gathering = Gathering(context.data, statuses, BoxProbe(context.data), context.clock)
     watch = Watch(gathering, catalogue, context.bus, context.clock, context.log)
     endpoint = MetricsEndpoint(context.thing, context.status, context.log)
+    alerts = AlertDesk(context, catalogue)
     applied = AppliedReporter(context.bus, context.name, context.clock)
 
     def look() -> None:
@@ -46,7 +48,8 @@ def build(context: Context) -> Sequence[Task]:
             section = snapshot.site.document.health if snapshot else HealthSection()
             endpoint.follow(section.prometheus_port if snapshot else 0)
             try:
-                watch.look(context.thing, section.telemetry_s)
+                conditions = watch.look(context.thing, section.telemetry_s)
+                alerts.look(watch.picture, conditions, snapshot.site.document if snapshot else None)
                 endpoint.show(watch.samples)
                 context.status.progressed()
             except Transient as error:
@@ -55,6 +58,7 @@ def build(context: Context) -> Sequence[Task]:
             hints.drain()
             hints.take(context.clock, context.stop, LOOK_NS)
         endpoint.close()
-        catalogue.close()
+        if alerts.finish():
+            catalogue.close()
 
-    return [Task("look", look)]
+    return [Task("look", look), *alerts.tasks()]

@@ -39,10 +39,12 @@ class Watch:
         self._looks = 0
         self.samples: tuple[Sample, ...] = ()
         """The figures of the last look."""
+        self.picture: Picture | None = None
+        """What the last look saw."""
 
     def look(self, thing: str, telemetry_s: int) -> tuple[Condition, ...]:
         """Look once, write down what changed, send what is due; returns the conditions that hold."""
-        picture = self._gathering.take()
+        picture = self.picture = self._gathering.take()
         conditions = judge(picture)
         self._keep(conditions, picture)
         self._summarise(picture, conditions)

@@ -14,10 +14,13 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from components.shared.catalogue.alerts import AlertRow, NewAlert, clear_alert, raise_alert
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow, MotionRow, ThumbnailRow
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, SegmentRow, StreamRow, Volume, open_row
 from components.shared.catalogue.health import ConditionRow, HealthWriter, SummaryRow
+from components.shared.catalogue.outbox import acknowledge, waiting_notices
 from components.shared.catalogue.sync import SyncWriter, UploadRow
+from components.shared.wire.alert_notice import alert_id
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
 from components.shared.wire.units import NS_PER_S, TimeBase, WallNs
 
@@ -87,6 +90,34 @@ CONDITIONS = [
     ConditionRow("disk", "main", _at(0), "95 % full", _at(5)),
     ConditionRow("camera", "cam-2", _at(1), "authentication"),
 ]
+NEW_ALERTS = [
+    NewAlert("camera_offline", "cam-2", "critical", "offline: authentication"),
+    NewAlert("cameras_offline", "site", "critical", "2 of 2 cameras", ("cam-1", "cam-2")),
+]
+_ALERT_IDS = [
+    alert_id("box-1", new.kind, new.subject, _at(second)) for second, new in zip((1, 2), NEW_ALERTS, strict=True)
+]
+ALERTS = [
+    AlertRow(
+        *(1, _ALERT_IDS[0], "camera_offline", "cam-2", "critical", "offline: authentication", (), 1, _at(1), _at(3)),
+        *("cleared", None, _at(4), _at(5)),
+    ),
+    AlertRow(
+        *(
+            2,
+            _ALERT_IDS[1],
+            "cameras_offline",
+            "site",
+            "critical",
+            "2 of 2 cameras",
+            ("cam-1", "cam-2"),
+            2,
+            _at(2),
+            None,
+        ),
+        *("raised", None, None, None),
+    ),
+]
 
 
 def write(data: Path) -> None:
@@ -124,7 +155,18 @@ def write(data: Path) -> None:
         health.raise_condition(row.kind, row.subject, row.since_ns, row.reason)
         if row.cleared_ns is not None:
             health.clear_condition(row.kind, row.subject, row.cleared_ns)
+    write_alerts(health)
     health.close()
+
+
+def write_alerts(health: HealthWriter) -> None:
+    """One alert that is over and acknowledged, and a group that is active and waits."""
+    for second, new in zip((1, 2), NEW_ALERTS, strict=True):
+        raise_alert(health, "box-1", new, _at(second), is_held=False)
+    clear_alert(health, "box-1", _ALERT_IDS[0], _at(3), is_held=False)
+    for second, state in ((4, "raised"), (5, "cleared")):
+        found = [row.notice for row in waiting_notices(health) if (row.alert, row.state) == (_ALERT_IDS[0], state)]
+        acknowledge(health, found, _at(second))
 
 
 def shrink(path: Path) -> None:

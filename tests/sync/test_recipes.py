@@ -51,6 +51,17 @@ def test_policy_that_differs_is_refused_by_name() -> None:
     assert "segment/closed" in str(refusal.value)
 
 
+def test_policy_that_only_speaks_is_refused() -> None:
+    """A component that speaks with IoT Core hears it too; a recipe that lacks either is named."""
+    name = artifacts.PUBLISHER_PREFIX + topics.HEALTH_MONITOR
+    altered = recipe(name)
+    rules = altered["ComponentConfiguration"]["DefaultConfiguration"]["accessControl"]["aws.greengrass.ipc.mqttproxy"]
+    for policy in rules.values():
+        policy["operations"].remove("aws.greengrass#SubscribeToIoTCore")
+    with pytest.raises(Rejected, match=r"HealthMonitor.*mqttproxy grants.*subscribes"):
+        policies.check_policy(name, altered)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_keeps_to_what_both_nuclei_do(name: str) -> None:
     """Only Runtime installs; a run has no timeout; no `startup`; every policy list is short; the platform is any."""

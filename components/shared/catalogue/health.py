@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.shared.catalogue.alert_schema import ALERTS
 from components.shared.catalogue.database import (
     Database,
     Row,
@@ -52,7 +53,9 @@ _VERSION_1 = (
     "CREATE UNIQUE INDEX condition_active ON condition (kind, subject) WHERE cleared_ns IS NULL",
 )
 
-HEALTH = Schema("health", (_VERSION_1,))
+_VERSION_2 = (*ALERTS,)
+
+HEALTH = Schema("health", (_VERSION_1, _VERSION_2))
 
 _CONDITION = "kind, subject, since_ns, reason, cleared_ns"
 

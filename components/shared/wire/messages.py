@@ -117,6 +117,29 @@ class HealthChanged(Body):
     summary_wall_ns: int
 
 
+class AlertRaised(Body):
+    """Somebody is to be told of something: an alert is in the health catalogue under this id."""
+
+    alert: str
+    kind: str
+    subject: str
+    severity: Literal["critical", "warning"]
+    reason: str = Field(max_length=ERROR_TEXT_CHARS_MAX)
+    raised_wall_ns: int
+    count: int = 1
+
+
+class AlertCleared(Body):
+    """An alert is over."""
+
+    alert: str
+    kind: str
+    subject: str
+    reason: str = Field(max_length=ERROR_TEXT_CHARS_MAX)
+    raised_wall_ns: int
+    cleared_wall_ns: int
+
+
 class ConfigChanged(Body):
     """A last-good document has been written to the configuration folder."""
 

@@ -24,6 +24,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from components.shared.errors import Rejected
+from components.shared.wire.alert_config import AlertsSection
 from components.shared.wire.codec import describe_faults
 from components.shared.wire.messages import CameraId
 from components.shared.wire.recording_config import (
@@ -133,10 +134,14 @@ class MotionSection(_Section):
 
 
 class HealthSection(_Section):
-    """How often the site tells the cloud how it is; on which port of loopback it tells Prometheus (0: on none)."""
+    """How often the site tells the cloud how it is, and what it alerts people of.
+
+    `prometheus_port` is the port of loopback that it tells Prometheus on; 0 is none.
+    """
 
     telemetry_s: int = Field(default=60, ge=5, le=3600)
     prometheus_port: int = Field(default=9464, ge=0, le=65_535)
+    alerts: AlertsSection = AlertsSection()
 
 
 class SiteDocument(_Section):

@@ -105,6 +105,20 @@ HEALTH_CHANGED = Topic(
     (SITE_CONFIG,),
     "look at the health summary, report it in the shadow",
 )
+ALERT_RAISED = Topic(
+    "alert/raised",
+    messages.AlertRaised,
+    (HEALTH_MONITOR,),
+    (),
+    "look at the alerts: one is raised; for whoever shows them at the site",
+)
+ALERT_CLEARED = Topic(
+    "alert/cleared",
+    messages.AlertCleared,
+    (HEALTH_MONITOR,),
+    (),
+    "look at the alerts: one is over",
+)
 CONFIG_CHANGED = Topic(
     "config/changed",
     messages.ConfigChanged,
@@ -130,6 +144,8 @@ TOPICS = (
     EVENT_ENDED,
     STATUS_REPORTED,
     HEALTH_CHANGED,
+    ALERT_RAISED,
+    ALERT_CLEARED,
     CONFIG_CHANGED,
     CONFIG_APPLIED,
 )
