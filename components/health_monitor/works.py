@@ -7,12 +7,16 @@ their own, since a disk may not answer; see `prober`.
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
+from components.health_monitor.core.losses import Loss
 from components.health_monitor.core.progress import Growth, Work
 from components.shared.catalogue.analysis import AnalysisReader
 from components.shared.catalogue.capture import CaptureReader
+from components.shared.catalogue.capture_rows import Volume
 from components.shared.catalogue.pending import pending_after
+from components.shared.catalogue.retention import early_deletions
 from components.shared.catalogue.sync import SyncReader
 from components.shared.errors import Transient
 from components.shared.runtime.files import disk_errors
@@ -24,7 +28,7 @@ SWEPT = ("capture", "analysis")
 
 
 def read_works(data: Path) -> list[Work]:
-    """What waits for VideoProcessor and CloudSync by their own cursors. Nothing while Capture's catalogue is not there."""
+    """What waits for VideoProcessor and CloudSync by their own cursors; nothing without Capture's catalogue."""
     try:
         with closing(CaptureReader.open(data)) as capture:
             return [*_looking(data, capture), *_uploading(data, capture)]
@@ -79,3 +83,38 @@ def _size_bytes(path: Path) -> int:
             return path.stat().st_size
         except FileNotFoundError:  # closed, or thrown away, since its row was read
             return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """What capture.db says beyond the streams' states: volumes, camera clocks against the box's, footage that went."""
+
+    volumes: tuple[Volume, ...] = ()
+    camera_offsets_ns: tuple[int, ...] = ()
+    losses: tuple[Loss, ...] = ()
+
+
+def read_recent(data: Path, since_ns: int) -> Recent:
+    """What went is that since `since_ns`. Transient while there is no catalogue to be read."""
+    with closing(CaptureReader.open(data)) as capture:
+        losses = tuple(
+            Loss(
+                stream=stream_stem(row.camera, row.stream),
+                is_lost=row.is_lost,
+                start_ns=row.start_ns,
+                segments=row.segments,
+                size_bytes=row.size_bytes,
+                reason=row.reason,
+                deleted_ns=row.deleted_ns,
+            )
+            for row in early_deletions(capture, since_ns)
+        )
+        offsets = []
+        newest = (
+            "SELECT clock_offset_ns FROM run WHERE camera = ? AND stream = ? AND clock_offset_ns IS NOT NULL "
+            "ORDER BY started_ns DESC LIMIT 1"
+        )
+        for row in capture.streams():
+            if row.state == "recording":
+                offsets += [found[0] for found in capture.database.read(newest, row.camera, row.stream)]
+        return Recent(tuple(capture.volumes()), tuple(offsets), losses)

@@ -66,9 +66,9 @@ def summarise(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, 
         "frozen": states.count("frozen"),
         "offline": states.count("offline"),
         "waiting_for_files": [stream.cause for stream in streams].count(NOT_DELIVERED),
-        "impaired": _names(condition.subject for condition in conditions if condition.kind == "camera_impaired"),
-        "components_down": _names(item.subject for item in conditions if item.kind == "component_down"),
-        "conditions": _names(sorted({condition.kind for condition in conditions})),
+        "impaired": names(condition.subject for condition in conditions if condition.kind == "camera_impaired"),
+        "components_down": names(item.subject for item in conditions if item.kind == "component_down"),
+        "conditions": names(sorted({condition.kind for condition in conditions})),
         "uploads_waiting": picture.uploads.waiting if picture.uploads else 0,
         "uploads_refused": picture.uploads.refused if picture.uploads else 0,
         "disk_used_percent": round(disk_used_percent(box)),
@@ -132,6 +132,7 @@ def _box(box: Box) -> list[Condition]:
     return found
 
 
-def _names(names: Iterable[str]) -> str:
-    text = " ".join(names)
+def names(found: Iterable[str]) -> str:
+    """Names for a flat document: cut where they are too many."""
+    text = " ".join(found)
     return text if len(text) <= NAMES_CHARS_MAX else text[: NAMES_CHARS_MAX - 1] + "…"

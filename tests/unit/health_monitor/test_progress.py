@@ -23,7 +23,7 @@ class Site:
     def __init__(self) -> None:
         self.watch = ProgressWatch()
         self.now_ns = int(T0)
-        self.status = {name: QUIET for name in ("Capture", "CloudSync", "VideoProcessor")}
+        self.status = dict.fromkeys(("Capture", "CloudSync", "VideoProcessor"), QUIET)
         self.works: dict[str, Work] = {}
         self.growths: list[Growth] | None = []
 

@@ -95,7 +95,7 @@ class HangingShadows(FakeShadowStore):
 
 
 def test_exchange_that_hangs_is_a_backlog_without_progress(tmp_path: Path) -> None:
-    """The task that hangs says nothing any more; the one beside it tells that a sweep waits, and nobody calls it done."""
+    """The task that hangs says nothing any more; the one beside it tells that a sweep waits, and it is not done."""
     shadows = HangingShadows()
     worker = Worker(tmp_path / "data", shadows)
     try:
