@@ -158,7 +158,7 @@ class Inspection:
             silent=self._prober.silent(),
         )
 
-    def _read_growths(self) -> list[Growth]:
+    def _read_growths(self) -> list[Growth] | None:
         return read_growths(self._data, self._folder_cameras)
 
     def _read_forecast(self) -> SiteForecast:

@@ -36,12 +36,16 @@ def read_works(data: Path) -> list[Work]:
         return []
 
 
-def read_growths(data: Path, folder_cameras: frozenset[str]) -> list[Growth]:
+def read_growths(data: Path, folder_cameras: frozenset[str]) -> list[Growth] | None:
     """The newest file of each stream that is recorded, with its size now; not of cameras whose footage comes as files.
 
-    Transient when the catalogue or the disk cannot be asked.
+    None without Capture's catalogue; Transient when the disk fails.
     """
-    with closing(CaptureReader.open(data)) as capture:
+    try:
+        opened = CaptureReader.open(data)
+    except Transient:
+        return None
+    with closing(opened) as capture:
         recorded = {
             (row.camera, row.stream)
             for row in capture.streams()

@@ -23,17 +23,17 @@ IDLE_NS = 120 * NS_PER_S
 STILL_NS = 30 * NS_PER_S
 """A stream that is recorded writes a fragment every 0.4 s, or a GOP; the longest GOP that cameras make is some 10 s."""
 
-Mark = tuple[int | str, ...]
+Sign = tuple[int | str, ...]
 """What moves whenever work is done."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A component's work as it looks from outside: `waiting` things wait, and `mark` moves when some are done."""
+    """A component's work as it looks from outside: `waiting` things wait, and `sign` moves when some are done."""
 
     component: str
     waiting: int
-    mark: Mark
+    sign: Sign
     what: str
 
 
@@ -48,14 +48,14 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class _Still:
-    """Since when a mark has not moved though it should."""
+    """Since when a sign has not moved though it should."""
 
     since_ns: MonotonicNs
-    mark: Mark
+    sign: Sign
 
 
 class ProgressWatch:
-    """Remembers when each mark moved last; `look` is called in every round."""
+    """Remembers when each sign moved last; `look` is called in every round."""
 
     def __init__(self) -> None:
         self._idle: dict[str, _Still] = {}
@@ -84,8 +84,8 @@ class ProgressWatch:
             work = works.get(name)
             if not (status.backlog or (work and work.waiting)):
                 continue
-            said: Mark = (status.started_wall_ns, status.last_progress_wall_ns)
-            idle[name] = _follow(self._idle.get(name), (*said, *(work.mark if work else ())), now_ns)
+            said: Sign = (status.started_wall_ns, status.last_progress_wall_ns)
+            idle[name] = _follow(self._idle.get(name), (*said, *(work.sign if work else ())), now_ns)
             if now_ns - idle[name].since_ns > IDLE_NS:
                 what = work.what if work and work.waiting else "work"
                 reason = f"{what} waits and none was done for more than {IDLE_NS // NS_PER_S} s"
@@ -107,5 +107,5 @@ class ProgressWatch:
         return [Condition("recording_stalled", name, f"it is said to be recorded, but {told}") for name in still]
 
 
-def _follow(before: _Still | None, mark: Mark, now_ns: MonotonicNs) -> _Still:
-    return before if before is not None and before.mark == mark else _Still(now_ns, mark)
+def _follow(before: _Still | None, sign: Sign, now_ns: MonotonicNs) -> _Still:
+    return before if before is not None and before.sign == sign else _Still(now_ns, sign)

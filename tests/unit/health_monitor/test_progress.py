@@ -89,7 +89,7 @@ def test_a_task_that_hangs_before_it_could_say_that_work_waits() -> None:
     (found,) = site.pass_time(IDLE_NS + 1)
     assert (found.kind, found.subject) == ("component_stuck", "VideoProcessor")
     assert found.reason.startswith("footage to look at waits")
-    site.works["VideoProcessor"] = replace(site.works["VideoProcessor"], mark=(8,))
+    site.works["VideoProcessor"] = replace(site.works["VideoProcessor"], sign=(8,))
     assert site.look() == []
 
 

@@ -113,6 +113,7 @@ def test_offline_status(worker: Worker) -> None:
     """Without a network the status tells why, and how many documents wait to be sent."""
     worker.shadows.online = False
     eventually(lambda: "no connection" in (worker.report().last_error or ""))
+    assert worker.report().last_progress_wall_ns == worker.report().started_wall_ns, "an attempt is no work done"
     proposals = worker.data / "config" / "proposals"
     (proposals / "p1.json").write_text(json.dumps({"document": "camera-a", "changes": camera("A")}))
     eventually(lambda: worker.report().backlog == 2)
