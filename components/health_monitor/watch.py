@@ -13,6 +13,7 @@ from components.health_monitor.core.measures import Sample, Tally, measure
 from components.health_monitor.core.picture import Picture
 from components.health_monitor.core.rules import Condition, judge, summarise
 from components.health_monitor.gathering import Gathering
+from components.health_monitor.status_keeper import StatusKeeper
 from components.health_monitor.telemetry import TelemetrySender
 from components.shared.catalogue.health import HealthWriter, SummaryRow
 from components.shared.errors import Transient
@@ -45,6 +46,7 @@ class Watch:
         self._clock = clock
         self._log = log
         self._inspect = inspect
+        self._statuses = StatusKeeper(catalogue)
         self._summary: dict[str, Any] | None = None
         self._summary_due_ns: MonotonicNs | None = None
         self._telemetry = TelemetrySender(bus, log)
@@ -55,6 +57,7 @@ class Watch:
     def look(self, thing: str, telemetry_s: int) -> tuple[Condition, ...]:
         """Look once, write down what changed, send what is due; returns the conditions that hold."""
         picture = self._gathering.take()
+        self._statuses.look(picture)
         findings = self._inspect(picture)
         conditions = tuple(sorted((*judge(picture), *findings.conditions)))
         self._keep(conditions, picture)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow, MotionRow, ThumbnailRow
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, SegmentRow, StreamRow, Volume, open_row
+from components.shared.catalogue.component_status import ComponentStatus, keep_statuses
 from components.shared.catalogue.health import ConditionRow, HealthWriter, SummaryRow
 from components.shared.catalogue.sync import SyncWriter, UploadRow
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
@@ -87,6 +88,10 @@ CONDITIONS = [
     ConditionRow("disk", "main", _at(0), "95 % full", _at(5)),
     ConditionRow("camera", "cam-2", _at(1), "authentication"),
 ]
+STATUSES = [
+    ComponentStatus("Capture", "0.1.0", _at(0), _at(29), 0, None, None, _at(30)),
+    ComponentStatus("CloudSync", "0.1.0", _at(1), _at(8), 1, "connection reset", _at(29), _at(30)),
+]
 
 
 def write(data: Path) -> None:
@@ -120,6 +125,7 @@ def write(data: Path) -> None:
     sync.close()
     health = HealthWriter.open(data)
     health.set_summary(SUMMARY)
+    keep_statuses(health, STATUSES)
     for row in CONDITIONS:
         health.raise_condition(row.kind, row.subject, row.since_ns, row.reason)
         if row.cleared_ns is not None:

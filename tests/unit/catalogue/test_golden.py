@@ -11,6 +11,7 @@ import pytest
 from components.shared.catalogue.analysis import ANALYSIS, AnalysisReader, AnalysisRow, AnalysisWriter
 from components.shared.catalogue.capture import CaptureReader, CaptureWriter, Volume
 from components.shared.catalogue.capture_schema import CAPTURE
+from components.shared.catalogue.component_status import keep_statuses, kept_statuses
 from components.shared.catalogue.database import Schema, open_for_writing
 from components.shared.catalogue.health import HEALTH, HealthReader, HealthWriter
 from components.shared.catalogue.sync import SYNC, SyncReader, SyncWriter
@@ -29,6 +30,18 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def golden_file(schema: Schema, number: int) -> Path:
+    """The first file of an owner that has a version: a set brings a new version of one owner or of several."""
+    files = [FOLDER / name / f"{schema.owner}.db" for name in SETS]
+    found = [path for path in files if version_of(path) == number]
+    assert found, f"no golden file for version {number} of {schema.owner}: write tests/data/catalogue/"
+    return found[0]
+
+
+def version_of(path: Path) -> int:
+    return int.from_bytes(path.read_bytes()[60:64])  # `user_version`: https://www.sqlite.org/fileformat2.html
+
+
 def schema_of(path: Path) -> list[tuple[str, str]]:
     connection = sqlite3.connect(path)
     found = connection.execute(
@@ -41,7 +54,7 @@ def schema_of(path: Path) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("schema", "number"), VERSIONS, ids=lambda value: getattr(value, "owner", value))
 def test_a_released_migration_never_changes(schema: Schema, number: int, tmp_path: Path) -> None:
     """Every version has its golden file, and the migrations up to it still make exactly that schema."""
-    shutil.copy(FOLDER / f"v{number}" / f"{schema.owner}.db", tmp_path)
+    shutil.copy(golden_file(schema, number), tmp_path)
     open_for_writing(tmp_path / "new", Schema(schema.owner, schema.migrations[:number])).close()
     assert schema_of(tmp_path / f"{schema.owner}.db") == schema_of(
         tmp_path / "new" / "catalogue" / f"{schema.owner}.db"
@@ -91,10 +104,13 @@ def test_sync_is_understood(data: Path) -> None:
 
 def test_health_is_understood(data: Path) -> None:
     """All that an old health.db holds is read as it was written, and it is written on."""
+    has_statuses = version_of(data / "catalogue" / "health.db") >= 2
     writer = HealthWriter.open(data)
     reader = HealthReader.open(data)
     assert reader.summary() == golden.SUMMARY and reader.conditions(active_only=False) == golden.CONDITIONS
     assert writer.clear_condition("camera", "cam-2", golden.SUMMARY.wall_ns)
     assert reader.conditions() == []
+    assert kept_statuses(reader) == (golden.STATUSES if has_statuses else [])
+    keep_statuses(writer, golden.STATUSES)
     writer.close()
     reader.close()

@@ -1,7 +1,9 @@
-"""`./nvr forecast` tells every forecast with what it follows from."""
+"""`./nvr forecast` tells every forecast with what it follows from, `./nvr status` what the components said last."""
 
 from __future__ import annotations
 
+import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,10 @@ import pytest
 from cli.forecast import describe_uploads, describe_volume
 from components.shared.catalogue.capture import GapRow, StreamRow
 from components.shared.catalogue.class_forecast import VolumeForecast
+from components.shared.catalogue.component_status import ComponentStatus, keep_statuses
+from components.shared.catalogue.health import HealthWriter
 from components.shared.catalogue.upload_forecast import UploadForecast
+from local.site import Layout
 from tests.fakes.archive import at
 from tests.unit.cli.conftest import Nvr
 from tests.unit.cli.footage import Footage
@@ -52,3 +57,20 @@ def test_forecast_of_a_site(nvr: Nvr, footage: Footage, tmp_path: Path) -> None:
     assert (camera["camera"], camera["risk"]) == ("cam-1", "low")
     text = nvr("forecast", "--data", tmp_path / "data").out
     assert "cam-1" in text and "continuous" in text and "may be filled" in text
+
+
+def test_status_tells_what_components_said_last(nvr: Nvr, footage: Footage, tmp_path: Path) -> None:
+    """Since when a component runs, its last progress, what waits and its last error, from what HealthMonitor kept."""
+    del footage  # a site has run there
+    data = tmp_path / "data"
+    layout = Layout(data)
+    layout.core_status.parent.mkdir(parents=True)
+    components = {f"com.edgenvr.{name}": {"state": "RUNNING", "pid": None} for name in ("Capture", "CloudSync")}
+    layout.core_status.write_text(json.dumps({"pid": None, "components": components}))
+    with closing(HealthWriter.open(data)) as health:
+        keep_statuses(health, [ComponentStatus("CloudSync", "1", at(0), at(9), 4, "store away", at(8), at(10))])
+    capture, sync = nvr("status", "--json", "--data", data).json["site"]["components"]
+    assert (capture["since"], capture["backlog"], capture["last_error"]) == ("", None, "")
+    assert (sync["since"], sync["last_progress"]) == ("2025-06-15T15:06:40.000Z", "2025-06-15T15:06:49.000Z")
+    assert (sync["backlog"], sync["last_error_at"]) == (4, "2025-06-15T15:06:48.000Z")
+    assert "CloudSync, last error (2025-06-15T15:06:48.000Z): store away" in nvr("status", "--data", data).out
