@@ -102,10 +102,10 @@ def read_disk(disk: str, sys: Path = _SYS) -> DiskReading | None:
         raise Transient(f"health of disk {disk} is not readable: smartctl is not installed")
     command = [program, "--json=c", "--health", "--attributes", f"/dev/{disk}"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=SMARTCTL_S_MAX, check=False)
+        answer = subprocess.run(command, capture_output=True, timeout=SMARTCTL_S_MAX, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Transient(f"health of disk {disk} is not readable: {error}") from error
-    reading, why = parse_smartctl(disk, answer.stdout)
+    reading, why = parse_smartctl(disk, answer.stdout.decode(errors="replace"))
     if reading is None:
         raise Transient(f"health of disk {disk} is not readable: {why}")
     return reading

@@ -16,7 +16,7 @@ def time_connection(endpoint: Endpoint, clock: Clock) -> LinkReading:
     """The round trip to the endpoint, without the look-up of its name; None in it when no connection can be made."""
     try:
         addresses = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # no such name, or none that there could be
         return LinkReading(str(endpoint), None)
     for family, kind, protocol, _, address in addresses:
         began_ns = clock.monotonic_ns()

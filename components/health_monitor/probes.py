@@ -41,6 +41,10 @@ class BoxProbe:
 
 
 def hottest() -> float | None:
-    """The hottest sensor in degrees Celsius; virtual machines and some boards have none."""
-    readings = [reading.current for group in psutil.sensors_temperatures().values() for reading in group]
+    """The hottest sensor in degrees Celsius; virtual machines and some boards have none. Transient when one fails."""
+    try:
+        groups = psutil.sensors_temperatures()
+    except OSError as error:
+        raise Transient(f"temperature sensors cannot be read: {error}") from error
+    readings = [reading.current for group in groups.values() for reading in group]
     return max(readings, default=None)
