@@ -29,9 +29,9 @@ BOX = Box(
 )
 
 
-def heard(ago_ns: int = 0, *, error: str | None = None) -> Heard:
+def heard(ago_ns: int = 0, *, backlog: int = 0, idle_ns: int = 0, error: str | None = None) -> Heard:
     """A status that came `ago_ns` ago."""
-    return Heard(MonotonicNs(NOW - ago_ns), "0.1.0", WALL, WALL, 0, error)
+    return Heard(MonotonicNs(NOW - ago_ns), "0.1.0", WALL, WALL - idle_ns, backlog, error)
 
 
 def stream(camera: str, state: str, for_ns: int = 0) -> Stream:
