@@ -16,7 +16,18 @@ from components.shared.errors import NvrError
 
 GROUPS = {
     "run a site on this machine": ("up", "reset"),
-    "look": ("status", "alerts", "cameras", "segments", "coverage", "export", "logs", "catalogue", "doctor"),
+    "look": (
+        "status",
+        "alerts",
+        "forecast",
+        "cameras",
+        "segments",
+        "coverage",
+        "export",
+        "logs",
+        "catalogue",
+        "doctor",
+    ),
     "configure": ("config", "secret", "record", "bookmark"),
     "develop": ("check", "test", "build", "bench", "lab", "pins", "docs", "new-component"),
 }

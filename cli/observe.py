@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ import psutil
 from components.shared.catalogue.analysis import AnalysisReader
 from components.shared.catalogue.capture import CaptureReader, GapRow
 from components.shared.catalogue.capture_rows import StreamTotals
+from components.shared.catalogue.component_status import ComponentStatus, kept_statuses
 from components.shared.catalogue.forecast import Forecast, forecast, read_usage
+from components.shared.catalogue.health import HealthReader
 from components.shared.catalogue.retention import early_deletions
 from components.shared.catalogue.sync import SyncReader
 from components.shared.errors import Rejected, Transient
@@ -58,13 +60,22 @@ class CameraView:
 
 @dataclass(frozen=True, slots=True)
 class ComponentView:
-    """One component: the core's state of it, and what its processes use."""
+    """One component: the core's state of it, what its processes use, and what it said of itself last.
+
+    Times are empty, and `backlog` None, of one that HealthMonitor has not heard.
+    """
 
     name: str
     state: str
     worker_restarts: int
     pss_bytes: int
     cpu_seconds: float
+    since: str = ""
+    last_progress: str = ""
+    backlog: int | None = None
+    last_error: str = ""
+    last_error_at: str = ""
+    reported: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +238,7 @@ def _events_by_camera(data: Path) -> dict[str, int]:
 
 
 def _components(layout: Layout, status: dict[str, Any]) -> list[ComponentView]:
+    said = _statuses(layout.data)
     views = []
     for name, component in sorted(status.get("components", {}).items()):
         if not name.startswith(PUBLISHER_PREFIX) or name.endswith(".Runtime"):
@@ -234,8 +246,29 @@ def _components(layout: Layout, status: dict[str, Any]) -> list[ComponentView]:
         short = name.removeprefix(PUBLISHER_PREFIX)
         pss_bytes, cpu_seconds = tree_use(component.get("pid"))
         restarts = _launcher_facts(layout, short).get("restarts", 0)
-        views.append(ComponentView(short, component["state"], restarts, pss_bytes, cpu_seconds))
+        view = ComponentView(short, component["state"], restarts, pss_bytes, cpu_seconds)
+        views.append(_with_status(view, said[short]) if short in said else view)
     return views
+
+
+def _statuses(data: Path) -> dict[str, ComponentStatus]:
+    try:
+        with closing(HealthReader.open(data)) as reader:
+            return {status.component: status for status in kept_statuses(reader)}
+    except Transient:
+        return {}
+
+
+def _with_status(view: ComponentView, said: ComponentStatus) -> ComponentView:
+    return replace(
+        view,
+        since=format_iso(said.started_ns),
+        last_progress=format_iso(said.last_progress_ns),
+        backlog=said.backlog,
+        last_error=said.last_error or "",
+        last_error_at="" if said.last_error_ns is None else format_iso(said.last_error_ns),
+        reported=format_iso(said.reported_ns),
+    )
 
 
 def _launcher_facts(layout: Layout, component: str) -> dict[str, Any]:

@@ -49,13 +49,20 @@ def run(arguments: argparse.Namespace) -> int:
     print_cameras(view.cameras)
     print()
     print_table(
-        ("component", "state", "restarts", "memory", "CPU s"),
+        ("component", "state", "restarts", "memory", "CPU s", "since", "last progress", "waits"),
         [
-            (part.name, part.state, str(part.worker_restarts), format_size(part.pss_bytes), f"{part.cpu_seconds:.1f}")
+            (
+                *(part.name, part.state, str(part.worker_restarts)),
+                *(format_size(part.pss_bytes), f"{part.cpu_seconds:.1f}"),
+                *(part.since or "-", part.last_progress or "-", "-" if part.backlog is None else str(part.backlog)),
+            )
             for part in view.components
         ],
         "No core has run here.",
     )
+    for part in view.components:
+        if part.last_error:
+            print(f"{part.name}, last error ({part.last_error_at}): {part.last_error}")
     print()
     print(
         f"segments: {view.segments_closed} closed, {view.segments_uploaded} uploaded; waiting: {view.uploads_waiting} "

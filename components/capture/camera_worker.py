@@ -168,7 +168,6 @@ class CameraWorker:
 
     def _on_pictures(self, is_recorded: bool) -> None:
         """Pictures come: the stream is recorded, or it is off though it is read; nothing while a keyframe is due."""
-        self._workshop.board.progressed()
         cause = self._wanted.cause
         if is_recorded:
             status = self._status.recording()
@@ -176,6 +175,7 @@ class CameraWorker:
             status = StreamStatus("off", cause)
         else:
             return
+        self._workshop.board.progressed()
         if status != self._status:
             self._status = status
             self._ledger.changed(status)

@@ -192,6 +192,7 @@ class Uploader:
         self._ledger.mark_refused(row.key, str(error))
         self._answered(row)
         around.status.failed(str(error))
+        around.status.progressed()  # it waits no more, and the next one comes
         self.report_backlog()
         around.log.error(
             "object_refused", camera=row.camera, segment=row.segment, kind=row.kind, key=row.key, error=error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from components.health_monitor.alert_desk import AlertDesk
+from components.health_monitor.core.endpoint import cloud_endpoint
 from components.health_monitor.gathering import Gathering
+from components.health_monitor.inspection import Inspection
 from components.health_monitor.metrics_endpoint import MetricsEndpoint
 from components.health_monitor.probes import BoxProbe
 from components.health_monitor.watch import Watch
@@ -33,8 +36,13 @@ def build(context: Context) -> Sequence[Task]:
     context.bus.subscribe(topics.STATUS_REPORTED, statuses)
     for topic in (topics.STREAM_CHANGED, topics.EVENT_BEGUN, topics.EVENT_ENDED, topics.CONFIG_CHANGED):
         context.bus.subscribe(topic, hints)
-    gathering = Gathering(context.data, statuses, BoxProbe(context.data), context.clock)
-    watch = Watch(gathering, catalogue, context.bus, context.clock, context.log)
+    losses = Inbox(STATUSES_MAX)
+    for topic in (topics.SEGMENT_DELETED, topics.SEGMENT_LOST):
+        context.bus.subscribe(topic, losses)
+    # The environment is where a core tells its components about the cloud, as it tells the AWS clients of the others.
+    inspection = Inspection(context.data, losses, cloud_endpoint(os.environ), context.clock, context.log)
+    gathering = Gathering(context.data, statuses, BoxProbe(context.data, inspection.temperature), context.clock)
+    watch = Watch(gathering, catalogue, context.bus, context.clock, context.log, inspection.look)
     endpoint = MetricsEndpoint(context.thing, context.status, context.log)
     alerts = AlertDesk(context, catalogue)
     applied = AppliedReporter(context.bus, context.name, context.clock)
@@ -45,6 +53,7 @@ def build(context: Context) -> Sequence[Task]:
             snapshot = context.config.poll() or snapshot
             if snapshot is not None:
                 applied.report(snapshot)
+            inspection.follow(snapshot)
             section = snapshot.site.document.health if snapshot else HealthSection()
             endpoint.follow(section.prometheus_port if snapshot else 0)
             try:

@@ -63,6 +63,7 @@ class Gathering:
                     last_progress_wall_ns=status.last_progress_wall_ns,
                     backlog=status.backlog,
                     last_error=status.last_error,
+                    last_error_wall_ns=status.last_error_wall_ns,
                 )
 
     def _streams(self) -> tuple[Stream, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -14,8 +15,10 @@ from components.shared.errors import Transient
 class BoxProbe:
     """Reads the box that this process runs on; `media` is any path on the disk with the footage."""
 
-    def __init__(self, media: Path) -> None:
+    def __init__(self, media: Path, read_temperature: Callable[[], float | None] | None = None) -> None:
+        """`read_temperature` asks for the hottest sensor some other way than here and now, since one may not answer."""
         self._media = media
+        self._read_temperature = read_temperature or hottest
         # The first reading has no span to be about; it sets the start of the next one's.
         psutil.cpu_percent()
 
@@ -33,11 +36,15 @@ class BoxProbe:
             inodes_free_percent=inodes_free_percent,
             cpu_percent=psutil.cpu_percent(),
             memory_percent=psutil.virtual_memory().percent,
-            temperature_c=_hottest(),
+            temperature_c=self._read_temperature(),
         )
 
 
-def _hottest() -> float | None:
-    """The hottest sensor in degrees Celsius; virtual machines and some boards have none."""
-    readings = [reading.current for group in psutil.sensors_temperatures().values() for reading in group]
+def hottest() -> float | None:
+    """The hottest sensor in degrees Celsius; virtual machines and some boards have none. Transient when one fails."""
+    try:
+        groups = psutil.sensors_temperatures()
+    except OSError as error:
+        raise Transient(f"temperature sensors cannot be read: {error}") from error
+    readings = [reading.current for group in groups.values() for reading in group]
     return max(readings, default=None)

@@ -5,12 +5,15 @@ The summary in the catalogue is the truth that SiteConfig reports to the shadow;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from components.health_monitor.core.findings import Findings, nothing_found
 from components.health_monitor.core.measures import Sample, Tally, measure
 from components.health_monitor.core.picture import Picture
 from components.health_monitor.core.rules import Condition, judge, summarise
 from components.health_monitor.gathering import Gathering
+from components.health_monitor.status_keeper import StatusKeeper
 from components.health_monitor.telemetry import TelemetrySender
 from components.shared.catalogue.health import HealthWriter, SummaryRow
 from components.shared.errors import Transient
@@ -27,12 +30,23 @@ SUMMARY_NS = 60 * NS_PER_S
 class Watch:
     """One look after another; `look` is called in every round."""
 
-    def __init__(self, gathering: Gathering, catalogue: HealthWriter, bus: Bus, clock: Clock, log: Log) -> None:
+    def __init__(
+        self,
+        gathering: Gathering,
+        catalogue: HealthWriter,
+        bus: Bus,
+        clock: Clock,
+        log: Log,
+        inspect: Callable[[Picture], Findings] = nothing_found,
+    ) -> None:
+        """`inspect` looks further than one picture; see `inspection`."""
         self._gathering = gathering
         self._catalogue = catalogue
         self._bus = bus
         self._clock = clock
         self._log = log
+        self._inspect = inspect
+        self._statuses = StatusKeeper(catalogue)
         self._summary: dict[str, Any] | None = None
         self._summary_due_ns: MonotonicNs | None = None
         self._telemetry = TelemetrySender(bus, log)
@@ -45,9 +59,11 @@ class Watch:
     def look(self, thing: str, telemetry_s: int) -> tuple[Condition, ...]:
         """Look once, write down what changed, send what is due; returns the conditions that hold."""
         picture = self.picture = self._gathering.take()
-        conditions = judge(picture)
+        self._statuses.look(picture)
+        findings = self._inspect(picture)
+        conditions = tuple(sorted((*judge(picture), *findings.conditions)))
         self._keep(conditions, picture)
-        self._summarise(picture, conditions)
+        self._summarise(picture, {**summarise(picture, conditions), **findings.summary})
         self._looks += 1
         tally = Tally(self._looks, self._telemetry.sent, self._telemetry.failed)
         self.samples = measure(picture, conditions, tally)
@@ -69,8 +85,7 @@ class Watch:
             self._catalogue.clear_condition(kind, subject, picture.wall_ns)
             self._log.info("condition_cleared", kind=kind, subject=subject)
 
-    def _summarise(self, picture: Picture, conditions: tuple[Condition, ...]) -> None:
-        summary = summarise(picture, conditions)
+    def _summarise(self, picture: Picture, summary: dict[str, Any]) -> None:
         due = self._summary_due_ns is None or picture.monotonic_ns >= self._summary_due_ns
         if summary == self._summary and not due:
             return

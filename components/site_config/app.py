@@ -76,11 +76,16 @@ def wire(context: Context, shadows: ShadowStore, secrets: SecretStore) -> Sequen
         if edits.look():
             context.status.progressed()
         reporting.write()
-        context.status.backlog(configuration.unsent())
+        # A sweep that is due is work that waits: an exchange that hangs is seen by it, from this other thread.
+        context.status.backlog(configuration.unsent() or int(sync.is_overdue()))
 
     def exchange() -> None:
-        sync.attempt()
-        context.status.progressed()
+        before = sync.answers
+        try:
+            sync.attempt()
+        finally:
+            if sync.answers != before:
+                context.status.progressed()
 
     return [
         Task("edits", partial(_run, context, "edits", look, Backoff(schedule_s=(1, 2, 5)))),

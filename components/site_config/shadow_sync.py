@@ -56,6 +56,13 @@ class ShadowSync:
         self._fetched: dict[str, Fetched] = {}
         self._push_due_ns: dict[str, int] = {}
         self._report_due_ns: dict[str, int] = {}
+        self.answers = 0
+        """How often the cloud has answered: the work of this exchange, which a round without anything due is not."""
+
+    def is_overdue(self) -> bool:
+        """Whether a shadow is due to be fetched by the time of its last fetch; any thread may ask."""
+        now_ns = self._clock.monotonic_ns()
+        return next_due(self._fetched, self._configuration.cameras(), frozenset(), now_ns) is not None
 
     def attempt(self) -> None:
         """Wait for a hint, shortly, and do what is due; Transient when the cloud cannot be reached."""
@@ -76,11 +83,13 @@ class ShadowSync:
             answer = call()
         except (VersionConflict, Rejected):
             self._configuration.is_reachable = True
+            self.answers += 1
             raise
         except Transient:
             self._configuration.is_reachable = False
             raise
         self._configuration.is_reachable = True
+        self.answers += 1
         return answer
 
     def _note_hints(self, hints: list[CloudMessage]) -> None:

@@ -53,6 +53,7 @@ class Sweep:
                     return
                 self._look_at(row, snapshot)
                 self._catalogue.advance(row.sequence or 0)
+                self._context.status.progressed()  # also past one that cannot be looked at: the next one comes
             if len(rows) < BATCH_SEGMENTS:
                 break
         self._context.status.backlog(0)
@@ -67,7 +68,6 @@ class Sweep:
             self._context.log.error("segment_not_analysed", camera=row.camera, segment=row.segment, error=error)
             self._context.status.failed(str(error))
             return
-        self._context.status.progressed()
         self._context.log.info("segment_analysed", camera=row.camera, segment=row.segment, ended=len(changes.ended))
         self._say(SegmentAnalysed(camera=row.camera, segment=row.segment, thumbnail=True))
         for event in changes.begun:

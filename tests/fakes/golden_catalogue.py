@@ -17,6 +17,7 @@ from pathlib import Path
 from components.shared.catalogue.alerts import AlertRow, NewAlert, clear_alert, raise_alert
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow, MotionRow, ThumbnailRow
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, SegmentRow, StreamRow, Volume, open_row
+from components.shared.catalogue.component_status import ComponentStatus, keep_statuses
 from components.shared.catalogue.health import ConditionRow, HealthWriter, SummaryRow
 from components.shared.catalogue.outbox import acknowledge, waiting_notices
 from components.shared.catalogue.sync import SyncWriter, UploadRow
@@ -118,6 +119,10 @@ ALERTS = [
         *("raised", None, None, None),
     ),
 ]
+STATUSES = [
+    ComponentStatus("Capture", "0.1.0", _at(0), _at(29), 0, None, None, _at(30)),
+    ComponentStatus("CloudSync", "0.1.0", _at(1), _at(8), 1, "connection reset", _at(29), _at(30)),
+]
 
 
 def write(data: Path) -> None:
@@ -151,6 +156,7 @@ def write(data: Path) -> None:
     sync.close()
     health = HealthWriter.open(data)
     health.set_summary(SUMMARY)
+    keep_statuses(health, STATUSES)
     for row in CONDITIONS:
         health.raise_condition(row.kind, row.subject, row.since_ns, row.reason)
         if row.cleared_ns is not None:

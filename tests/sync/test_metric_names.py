@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.health_monitor.core import rules
+from components.health_monitor.core import progress, rules
 from components.shared.wire.metrics import METRICS, NAMESPACE, SITE_DIMENSION, Metric
 from components.shared.wire.units import NS_PER_S
 
@@ -192,7 +192,7 @@ def test_alert_rules_have_the_limits_of_the_product() -> None:
     told = {rule["alert"]: rule["expr"] for rule in alert_rules()}
     limits = {
         "EdgeNvrComponentDown": f"> {rules.SILENT_NS // NS_PER_S}",
-        "EdgeNvrComponentStuck": f"> {rules.IDLE_NS // NS_PER_S}",
+        "EdgeNvrComponentStuck": f"> {progress.IDLE_NS // NS_PER_S}",
         "EdgeNvrDiskNearlyFull": f"> {rules.DISK_USED_PERCENT_MAX:g}",
         "EdgeNvrInodesNearlyUsedUp": f"< {rules.INODES_FREE_PERCENT_MIN:g}",
         "EdgeNvrTooHot": f"> {rules.TEMPERATURE_C_MAX:g}",

@@ -22,6 +22,7 @@ class Heard:
     last_progress_wall_ns: int
     backlog: int
     last_error: str | None
+    last_error_wall_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

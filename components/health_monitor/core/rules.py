@@ -2,7 +2,8 @@
 
 A condition has a kind and a subject; it holds or it does not. Whether anybody is told of it, and how often, is not
 decided here. Limits are those of the product's promises: a component that is silent for three reports is down, a camera
-that has not recorded for two minutes is impaired, a disk above 90 % is nearly full.
+that has not recorded for two minutes is impaired, a disk above 90 % is nearly full. What needs more than one picture to
+be judged is decided in modules of its own: `progress`, `losses`, `box_watch`.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ from components.shared.wire.units import NS_PER_S
 SILENT_NS = 20 * NS_PER_S
 """Components report every 5 s: after three missing reports and a restart's pause it is down."""
 
-IDLE_NS = 120 * NS_PER_S
-"""A component with a backlog that has got nothing done for so long is stuck."""
-
 IMPAIRED_NS = 120 * NS_PER_S
 """How long a camera may not record before it is impaired: longer than a camera's own restart."""
 
@@ -31,6 +29,9 @@ TEMPERATURE_C_MAX = 85.0
 
 NAMES_CHARS_MAX = 400
 """The summary is one shadow document of few leaves: long lists of names are cut and end in an ellipsis."""
+
+NOT_DELIVERED = "not_delivered"
+"""The cause of a camera whose footage comes as files: that none came lately is for whoever sends them to say."""
 
 _NOT_RECORDING = ("connecting", "frozen", "offline")
 
@@ -64,9 +65,10 @@ def summarise(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, 
         "recording": states.count("recording"),
         "frozen": states.count("frozen"),
         "offline": states.count("offline"),
-        "impaired": _names(condition.subject for condition in conditions if condition.kind == "camera_impaired"),
-        "components_down": _names(item.subject for item in conditions if item.kind == "component_down"),
-        "conditions": _names(sorted({condition.kind for condition in conditions})),
+        "waiting_for_files": [stream.cause for stream in streams].count(NOT_DELIVERED),
+        "impaired": names(condition.subject for condition in conditions if condition.kind == "camera_impaired"),
+        "components_down": names(item.subject for item in conditions if item.kind == "component_down"),
+        "conditions": names(sorted({condition.kind for condition in conditions})),
         "uploads_waiting": picture.uploads.waiting if picture.uploads else 0,
         "uploads_refused": picture.uploads.refused if picture.uploads else 0,
         "disk_used_percent": round(disk_used_percent(box)),
@@ -86,15 +88,13 @@ def _components(picture: Picture) -> list[Condition]:
         silent_ns = picture.monotonic_ns - (heard.received_ns if heard else picture.watching_since_ns)
         if silent_ns > SILENT_NS:
             # No number of seconds: a reason that changes all the time would be written all the time.
-            reason = f"it has reported nothing for more than {SILENT_NS // NS_PER_S} s" + _last_words(heard)
+            reason = f"it has reported nothing for more than {SILENT_NS // NS_PER_S} s" + last_words(heard)
             found.append(Condition("component_down", name, reason))
-        elif heard and heard.backlog > 0 and picture.wall_ns - heard.last_progress_wall_ns > IDLE_NS:
-            reason = f"work waits and none was done for more than {IDLE_NS // NS_PER_S} s" + _last_words(heard)
-            found.append(Condition("component_stuck", name, reason))
     return found
 
 
-def _last_words(heard: Heard | None) -> str:
+def last_words(heard: Heard | None) -> str:
+    """What a component said last of what went wrong, as the end of a sentence; empty without any."""
     return f"; last error: {heard.last_error}" if heard and heard.last_error else ""
 
 
@@ -102,6 +102,8 @@ def _cameras(picture: Picture) -> list[Condition]:
     found = []
     for stream in picture.streams or ():
         for_ns = picture.wall_ns - stream.since_ns
+        if stream.cause == NOT_DELIVERED:
+            continue
         if stream.state in _NOT_RECORDING and (stream.state == "offline" or for_ns > IMPAIRED_NS):
             found.append(Condition("camera_impaired", _subject(stream), f"{stream.state}: {stream.cause}"))
     return found
@@ -130,6 +132,7 @@ def _box(box: Box) -> list[Condition]:
     return found
 
 
-def _names(names: Iterable[str]) -> str:
-    text = " ".join(names)
+def names(found: Iterable[str]) -> str:
+    """Names for a flat document: cut where they are too many."""
+    text = " ".join(found)
     return text if len(text) <= NAMES_CHARS_MAX else text[: NAMES_CHARS_MAX - 1] + "…"

@@ -53,7 +53,23 @@ _VERSION_1 = (
     "CREATE UNIQUE INDEX condition_active ON condition (kind, subject) WHERE cleared_ns IS NULL",
 )
 
-_VERSION_2 = (*ALERTS,)
+_STATUSES = (
+    """
+    CREATE TABLE component (
+        component TEXT NOT NULL PRIMARY KEY,
+        version TEXT NOT NULL,
+        started_ns INTEGER NOT NULL,
+        last_progress_ns INTEGER NOT NULL,
+        backlog INTEGER NOT NULL,
+        last_error TEXT,
+        last_error_ns INTEGER,
+        reported_ns INTEGER NOT NULL
+    ) STRICT
+    """,
+)
+"""What each component said of itself last; see `component_status`."""
+
+_VERSION_2 = (*ALERTS, *_STATUSES)
 
 HEALTH = Schema("health", (_VERSION_1, _VERSION_2))
 

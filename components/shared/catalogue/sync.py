@@ -82,7 +82,12 @@ _VERSION_1 = (
     "CREATE TABLE cursor (source TEXT NOT NULL PRIMARY KEY, sequence INTEGER NOT NULL) STRICT",
 )
 
-SYNC = Schema("sync", (_VERSION_1,))
+_LINK = ("CREATE INDEX upload_when_uploaded ON upload (uploaded_ns, size_bytes) WHERE state = 'uploaded'",)
+"""What the link carries is measured by what was uploaded lately, among all that ever was."""
+
+_VERSION_2 = (*_LINK,)
+
+SYNC = Schema("sync", (_VERSION_1, _VERSION_2))
 
 
 @dataclass(frozen=True, slots=True)

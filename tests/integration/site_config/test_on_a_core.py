@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from components.shared.catalogue.health import HealthReader
 from components.shared.wire.site_config import SITE
 from tests.fakes.waiting import eventually
 from tests.integration.site_config.core_site import CoreSite
@@ -121,6 +123,24 @@ def test_worker_killed(site: CoreSite, operator: Operator) -> None:
     assert site.document(SITE) == before
     operator.update(SITE, {"recording": {"segment_s": 99}})
     eventually(partial(_cuts_every, site, 99), WITHIN_S)
+
+
+def test_stopped_worker_is_told_as_down(site: CoreSite) -> None:
+    """A worker that hangs as a whole reports nothing: its component is down within 30 s, and well again with it."""
+
+    def down() -> list[str]:
+        with closing(HealthReader.open(site.data)) as reader:
+            return [row.subject for row in reader.conditions() if row.kind == "component_down"]
+
+    eventually(lambda: site.worker() != 0, 60)
+    eventually(lambda: "SiteConfig" not in down(), 60)
+    stopped = site.worker()
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        eventually(lambda: "SiteConfig" in down(), 60)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    eventually(lambda: "SiteConfig" not in down(), 60)
 
 
 def test_memory(site: CoreSite) -> None:

@@ -12,6 +12,7 @@ from components.shared.catalogue.alerts import past_alerts, raise_alert, unsettl
 from components.shared.catalogue.analysis import ANALYSIS, AnalysisReader, AnalysisRow, AnalysisWriter
 from components.shared.catalogue.capture import CaptureReader, CaptureWriter, Volume
 from components.shared.catalogue.capture_schema import CAPTURE
+from components.shared.catalogue.component_status import keep_statuses, kept_statuses
 from components.shared.catalogue.database import Schema, open_for_writing
 from components.shared.catalogue.health import HEALTH, HealthReader, HealthWriter
 from components.shared.catalogue.outbox import waiting_notices
@@ -105,14 +106,16 @@ def test_sync_is_understood(data: Path) -> None:
 
 def test_health_is_understood(data: Path) -> None:
     """All that an old health.db holds is read as it was written, and it is written on."""
-    has_alerts = version_of(data / "catalogue" / "health.db") >= 2
+    is_second = version_of(data / "catalogue" / "health.db") >= 2
     writer = HealthWriter.open(data)
     reader = HealthReader.open(data)
     assert reader.summary() == golden.SUMMARY and reader.conditions(active_only=False) == golden.CONDITIONS
     assert writer.clear_condition("camera", "cam-2", golden.SUMMARY.wall_ns)
     assert reader.conditions() == []
-    assert [*past_alerts(reader, 9), *unsettled_alerts(reader)] == (golden.ALERTS if has_alerts else [])
-    assert [row.alert for row in waiting_notices(reader)] == ([golden.ALERTS[1].alert] if has_alerts else [])
+    assert [*past_alerts(reader, 9), *unsettled_alerts(reader)] == (golden.ALERTS if is_second else [])
+    assert [row.alert for row in waiting_notices(reader)] == ([golden.ALERTS[1].alert] if is_second else [])
     assert raise_alert(writer, "box-1", golden.NEW_ALERTS[0], golden.SUMMARY.wall_ns, is_held=False)
+    assert kept_statuses(reader) == (golden.STATUSES if is_second else [])
+    keep_statuses(writer, golden.STATUSES)
     writer.close()
     reader.close()

@@ -8,7 +8,6 @@ import pytest
 
 from components.health_monitor.core.picture import Box, Heard, Picture, Stream, Uploads
 from components.health_monitor.core.rules import (
-    IDLE_NS,
     IMPAIRED_NS,
     NAMES_CHARS_MAX,
     SILENT_NS,
@@ -85,15 +84,6 @@ def test_last_error_of_a_component_that_is_down_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("backlog", "idle_ns", "stuck"), [(0, IDLE_NS * 9, False), (1, IDLE_NS, False), (1, IDLE_NS + 1, True)]
-)
-def test_component_that_lives_and_does_nothing(backlog: int, idle_ns: int, stuck: bool) -> None:
-    """Work that waits and is not done is a condition; having nothing to do is none."""
-    picture = replace(HEALTHY, heard={**HEALTHY.heard, "CloudSync": heard(backlog=backlog, idle_ns=idle_ns)})
-    assert kinds(picture) == ([("component_stuck", "CloudSync")] if stuck else [])
-
-
-@pytest.mark.parametrize(
     ("state", "for_ns", "impaired"),
     [
         ("recording", IMPAIRED_NS * 9, False),
@@ -108,6 +98,15 @@ def test_camera_that_does_not_record(state: str, for_ns: int, impaired: bool) ->
     """A camera may reconnect for a while; offline counts at once; off is what somebody wanted."""
     picture = replace(HEALTHY, streams=(stream("cam-1", state, for_ns),))
     assert kinds(picture) == ([("camera_impaired", "cam-1")] if impaired else [])
+
+
+def test_folder_camera_without_new_files_is_not_impaired() -> None:
+    """Files come when their sender sends them; a disk that does not take them is another matter."""
+    waiting = Stream("cam-1", "main", "connecting", "not_delivered", WallNs(WALL - 9 * IMPAIRED_NS), 0)
+    picture = replace(HEALTHY, streams=(waiting,))
+    assert kinds(picture) == []
+    assert summarise(picture, ())["waiting_for_files"] == 1
+    assert kinds(replace(HEALTHY, streams=(replace(waiting, cause="disk"),))) == [("camera_impaired", "cam-1")]
 
 
 @pytest.mark.parametrize(("free", "full"), [(10, False), (9, True)])

@@ -11,8 +11,10 @@ import pytest
 from components.health_monitor.core.picture import Box
 from components.health_monitor.core.rules import SILENT_NS
 from components.health_monitor.gathering import Gathering
+from components.health_monitor.status_keeper import KEEP_NS
 from components.health_monitor.watch import SUMMARY_NS, Watch
 from components.shared.catalogue.capture import CaptureWriter, StreamRow
+from components.shared.catalogue.component_status import kept_statuses
 from components.shared.catalogue.health import HealthWriter
 from components.shared.runtime.bus import Inbox
 from components.shared.wire import topics
@@ -127,3 +129,41 @@ def test_telemetry_goes_at_its_pace_and_survives_being_offline(tmp_path: Path) -
     ]
     values = [json.loads(message.payload)["values"] for message in samples]
     assert [(one["components_down_count"], one["telemetry_failed_total"]) for one in values] == [(0, 0), (5, 1)]
+
+
+def test_statuses_are_kept_at_news_and_every_minute(tmp_path: Path) -> None:
+    """An error is kept at once, progress and backlog within a minute, each with the time when it was reported."""
+    bench = Bench(tmp_path)
+    started_ns = bench.clock.wall_ns()
+
+    def report(backlog: int, error: str | None) -> None:
+        bench.clock.advance(5 * NS_PER_S)
+        bench.buses[topics.CLOUD_SYNC].publish(
+            StatusReported(
+                component=topics.CLOUD_SYNC,
+                version="1",
+                started_wall_ns=started_ns,
+                last_progress_wall_ns=started_ns + backlog,
+                backlog=backlog,
+                last_error=error,
+                last_error_wall_ns=None if error is None else started_ns + 9,
+            )
+        )
+        bench.look()
+
+    def kept() -> tuple[int, str | None, int]:
+        (status,) = kept_statuses(bench.catalogue)
+        return status.backlog, status.last_error, status.reported_ns
+
+    report(1, None)
+    assert kept() == (1, None, bench.clock.wall_ns())
+    report(2, None)
+    assert kept()[0] == 1
+    report(3, "store away")
+    assert kept() == (3, "store away", bench.clock.wall_ns())
+    bench.clock.advance(KEEP_NS)
+    reported_ns = bench.clock.wall_ns() - KEEP_NS
+    bench.look()
+    assert kept() == (3, "store away", reported_ns)
+    report(4, "store away")
+    assert kept()[0] == 3

@@ -16,6 +16,7 @@ from components.shared.runtime.secrets import read_secret
 from components.shared.wire import topics
 from components.shared.wire.messages import ConfigApplied, StatusReported
 from components.site_config.app import wire
+from components.site_config.shadow_store import Shadow
 from tests.fakes.bus import FakeBroker, FakeBus
 from tests.fakes.config_site import THING, camera
 from tests.fakes.log import RecordingLog
@@ -31,9 +32,9 @@ STOP_S_MAX = 2.0
 class Worker:
     """The tasks in threads, as `run_component` starts them."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, shadows: FakeShadowStore | None = None) -> None:
         self.data = data
-        self.shadows, self.secrets = FakeShadowStore(), FakeSecretStore()
+        self.shadows, self.secrets = shadows or FakeShadowStore(), FakeSecretStore()
         self.log, self.broker, self.clock = RecordingLog(), FakeBroker(), SystemClock()
         self.status = StatusBoard(self.clock)
         self.stop = threading.Event()
@@ -77,13 +78,42 @@ def test_all_tasks_work_together(worker: Worker) -> None:
         ConfigApplied(component=topics.CAPTURE, document="site", version=1, sha256="a" * 64, state="in_force")
     )
     eventually(lambda: "Capture" in worker.shadows.reported("site").get("components", {}), 10)
-    assert worker.report().backlog == 0
+    eventually(lambda: worker.report().backlog == 0, 60)
+
+
+class HangingShadows(FakeShadowStore):
+    """A cloud that takes the question and never answers it, until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def get(self, name: str) -> Shadow | None:
+        """See ShadowStore."""
+        self.let_go.wait(60)
+        return super().get(name)
+
+
+def test_exchange_that_hangs_is_a_backlog_without_progress(tmp_path: Path) -> None:
+    """The task that hangs says nothing any more; the one beside it tells that a sweep waits, and it is not done."""
+    shadows = HangingShadows()
+    worker = Worker(tmp_path / "data", shadows)
+    try:
+        eventually(lambda: worker.report().backlog == 1, 60)
+        report = worker.report()
+        assert report.last_progress_wall_ns == report.started_wall_ns
+    finally:
+        shadows.let_go.set()
+        worker.stop.set()
+        for thread in worker.threads:
+            thread.join(60)
 
 
 def test_offline_status(worker: Worker) -> None:
     """Without a network the status tells why, and how many documents wait to be sent."""
     worker.shadows.online = False
     eventually(lambda: "no connection" in (worker.report().last_error or ""))
+    assert worker.report().last_progress_wall_ns == worker.report().started_wall_ns, "an attempt is no work done"
     proposals = worker.data / "config" / "proposals"
     (proposals / "p1.json").write_text(json.dumps({"document": "camera-a", "changes": camera("A")}))
     eventually(lambda: worker.report().backlog == 2)

@@ -53,6 +53,20 @@ def test_quiet_site_asks_little(site: ConfigSite) -> None:
     assert gets(site) == [SITE, "camera-a", "camera-b"]
 
 
+def test_only_answers_are_work_done(site: ConfigSite) -> None:
+    """A round in which nothing is due does nothing; a sweep that is due is overdue until the cloud has answered it."""
+    before = site.sync.answers
+    site.exchange()
+    assert (site.sync.answers, site.sync.is_overdue()) == (before, False)
+    site.store.online = False
+    site.clock.advance(SWEEP_NS)
+    site.exchange()
+    assert (site.sync.answers, site.sync.is_overdue()) == (before, True)
+    site.store.online = True
+    site.exchange()
+    assert (site.sync.answers > before, site.sync.is_overdue()) == (True, False)
+
+
 def test_first_configuration_is_waited_for(tmp_path: Path) -> None:
     """While there is no site at all the cloud is asked every two seconds."""
     site = ConfigSite(tmp_path / "data").start()
