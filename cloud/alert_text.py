@@ -21,10 +21,15 @@ HEALTH_MONITOR_SILENT = "health_monitor_silent"
 _SAID = {
     SITE_UNREACHABLE: "the site cannot be reached, recording unknown",
     HEALTH_MONITOR_SILENT: "HealthMonitor is silent, recording unknown",
-    "camera_impaired": "camera {subject} is not recording",
+    "camera_offline": "camera {subject} is not recording",
+    "cameras_offline": "cameras of the site are not recording",
+    "camera_frozen": "camera {subject} sends no new picture",
+    "camera_reconnects": "the connection of camera {subject} breaks again and again",
     "component_down": "{subject} is down",
     "component_stuck": "{subject} gets nothing done",
+    "sync_stuck": "uploads wait and none is done",
     "uploads_refused": "footage can never be uploaded",
+    "footage_lost": "footage was deleted before it was uploaded ({subject})",
     "disk_nearly_full": "the disk is nearly full ({subject})",
     "inodes_nearly_used_up": "the disk has hardly any file entries left ({subject})",
     "too_hot": "{subject} is too hot",
@@ -34,6 +39,9 @@ _SAID = {
     "picture_blurred": "the picture of camera {subject} is blurred",
     "picture_moved": "camera {subject} looks elsewhere",
     "camera_clock_wrong": "the clock of camera {subject} is wrong",
+    "held_alerts": "alerts were held back in quiet hours",
+    "alerts_merged": "alerts came and went before they could be told",
+    "test": "a test, nothing is the matter",
 }
 
 _ADDED = {

@@ -29,7 +29,7 @@ REGION = "eu-central-1"
 NOW_MS = 1_760_000_000_000
 CALL_MS = 20_000
 S = 1_000
-NOTICE = notice_of("site-1", "camera_impaired", "front", "critical", "offline", WallNs(NOW_MS * 1_000_000))
+NOTICE = notice_of("site-1", "camera_offline", "front", "critical", "offline", WallNs(NOW_MS * 1_000_000))
 
 
 class Died(BaseException):
@@ -127,7 +127,7 @@ def test_a_notice_is_told_once_and_answered_each_time(telling: TellingDoors) -> 
 def test_raise_and_clear_are_two_notices(telling: TellingDoors) -> None:
     """The end of an alert is told beside its beginning."""
     now_ns = WallNs(NOW_MS * 1_000_000)
-    cleared = notice_of("site-1", "camera_impaired", "front", "critical", "back", now_ns, now_ns)
+    cleared = notice_of("site-1", "camera_offline", "front", "critical", "back", now_ns, now_ns)
     for notice in (NOTICE, cleared, NOTICE, cleared):
         pass_alert.pass_on(event(notice), passing(telling), NOW_MS, CALL_MS)
     assert [subject.split()[2] for subject in told(telling)] == ["RAISED:", "CLEARED:"]

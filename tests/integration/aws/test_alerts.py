@@ -64,7 +64,7 @@ def connected(cloud: Running, thing: str) -> Listener:
 
 
 def notice(thing: str) -> AlertNotice:
-    return notice_of(thing, "camera_impaired", "front", "critical", "offline: refused", WallNs(time.time_ns()))
+    return notice_of(thing, "camera_offline", "front", "critical", "offline: refused", WallNs(time.time_ns()))
 
 
 def delivered(cloud: Running) -> bool:
@@ -115,7 +115,7 @@ def test_a_notice_sent_three_times_is_told_once(cloud: Running, people: Subscrib
     assert post["Subject"] == f"EdgeNVR {thing} RAISED: camera front is not recording"
     assert "offline: refused" in post["Message"]
     told = {name: attribute["Value"] for name, attribute in post["MessageAttributes"].items()}
-    assert told == {"site": thing, "kind": "camera_impaired", "severity": "critical", "state": "raised"}
+    assert told == {"site": thing, "kind": "camera_offline", "severity": "critical", "state": "raised"}
     box.close()
 
 
@@ -187,5 +187,5 @@ def test_a_notice_of_another_site_ends_in_the_dead_letters(cloud: Running, peopl
     box.publish(alert_topic(thing, "raised"), b"\xff no JSON")
     eventually(lambda: len(dead_letters(cloud, "AlertDeadLetters")) == 2, WAIT_S, str(cloud.log))
     assert {letter["topic"] for letter in dead_letters(cloud, "AlertDeadLetters")} == {alert_topic(thing, "raised")}
-    assert people.posts(kind="camera_impaired") == []
+    assert people.posts(kind="camera_offline") == []
     box.close()

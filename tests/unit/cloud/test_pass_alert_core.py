@@ -12,7 +12,7 @@ from components.shared.errors import Rejected
 from components.shared.wire.alert_notice import encode_notice, notice_of
 from components.shared.wire.units import WallNs
 
-NOTICE = notice_of("site-1", "camera_impaired", "front", "critical", "offline", WallNs(5))
+NOTICE = notice_of("site-1", "camera_offline", "front", "critical", "offline", WallNs(5))
 
 
 def event(payload: bytes, topic: str = "nvr/v1/site-1/alert/raised") -> dict[str, Any]:
