@@ -49,6 +49,11 @@ def test_numbers_that_began_again_are_not_compared(apart_ms: int, is_later: bool
     assert follows(at(True, "b", 0, T + apart_ms), at(False, "a", 7, T)) is is_later
 
 
+def test_an_old_event_after_an_hour_is_ignored() -> None:
+    """Where numbers cannot be compared, an event of long ago does not undo what is known."""
+    assert not follows(at(False, "a", 7, T), at(True, "b", 0, T + NUMBERED_MS))
+
+
 def test_a_late_beginning_does_not_undo_an_end() -> None:
     """The two events of a connection have one number: its end is later than its beginning, even if heard before."""
     begun, ended = at(True, "a", 4, T), at(False, "a", 4, T)
