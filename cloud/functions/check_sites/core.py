@@ -112,7 +112,7 @@ def _is_away(seen: Seen, presence: Presence | None) -> bool:
 def _look_at_monitor(thing: str, seen: Seen, presence: Presence | None, watch: Watch, now_ms: int) -> Watch:
     silent = is_silent(seen, presence, now_ms)
     if HEALTH_MONITOR_SILENT not in watch.standing:
-        if not silent or not _is_connected(presence):
+        if not silent:
             return watch
         reason = f"the box is connected, its last telemetry came at {_moment(seen.seen_ms)}"
         return _raise(thing, HEALTH_MONITOR_SILENT, reason, watch, now_ms)
