@@ -47,7 +47,8 @@ class TelemetrySender:
         now_ns = picture.monotonic_ns
         if self._site_due_ns is None or now_ns >= self._site_due_ns:
             self._site_due_ns = MonotonicNs(now_ns + telemetry_s * NS_PER_S)
-            self._send(telemetry_topic(thing), encode_site(site_telemetry(picture, samples)))
+            told = site_telemetry(picture, samples).model_copy(update={"telemetry_s": telemetry_s})
+            self._send(telemetry_topic(thing), encode_site(told))
         states = states_of(picture)
         if cameras_due(now_ns, self._cameras_ns, states, self._states):
             self._cameras_ns, self._states = now_ns, states

@@ -134,6 +134,21 @@ def table_need(target: str, body: Mapping[str, Any], arn: Callable[[str, str], s
     return f"dynamodb:{target.rpartition('.')[2]}", arn("dynamodb", resource), context
 
 
+def queue_need(target: str, body: Mapping[str, Any], arn: Callable[[str, str], str]) -> Need:
+    """The action that a request for one queue of SQS comes to."""
+    name = str(body.get("QueueUrl") or body.get("QueueName") or "").rpartition("/")[2]
+    return f"sqs:{target.rpartition('.')[2]}", arn("sqs", name), {}
+
+
+def topic_needs(form: Mapping[str, Sequence[str]], keys: Mapping[str, str]) -> list[Need]:
+    """The actions that a request for SNS comes to, `keys` being the topics' keys: who publishes has to encrypt."""
+    action, topic = (form.get(name, [""])[0] for name in ("Action", "TopicArn"))
+    needs: list[Need] = [(f"sns:{action}", topic, {})]
+    if action in {"Publish", "PublishBatch"} and topic in keys:
+        needs += [(verb, keys[topic], {}) for verb in ("kms:GenerateDataKey", "kms:Decrypt")]
+    return needs
+
+
 _SHADOW_VERBS = {"GET": "iot:GetThingShadow", "POST": "iot:UpdateThingShadow", "DELETE": "iot:DeleteThingShadow"}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from local.aws import authorization
-from local.aws.http_server import WsgiApp, with_body_read
+from local.aws.http_server import WsgiApp, signed_service, with_body_read
 from local.aws.identities import FUNCTION_KEY, Identities
 from local.aws.resources import Stack
 from local.aws.s3.faults import S3Fault, access_denied
@@ -27,7 +27,7 @@ from local.aws.s3.signatures import session_token
 log = logging.getLogger(__name__)
 
 _ACCESS_KEY = re.compile(r"Credential=(?P<key>[^/,\s]+)/")
-_WITH_BODY = {"secretsmanager", "dynamodb"}
+_WITH_BODY = {"secretsmanager", "dynamodb", "sqs", "sns"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class Doorkeeper:
             except S3Fault:
                 return _refuse(start_response, service, "The security token included in the request is expired")
             if caller is not None:
-                need = self._need(service, environ)
-                if not caller.may(need):
-                    return _refuse(start_response, service, caller.refusal(need))
+                for need in self._needs(service, environ):
+                    if not caller.may(need):
+                        return _refuse(start_response, service, caller.refusal(need))
             return application(environ, start_response)
 
         return behind
@@ -108,21 +108,28 @@ class Doorkeeper:
         roles = [function.role for function in self._stack.functions.values() if function.name == name]
         return Caller(f"function {name}", [policy for role in roles for policy in self._stack.roles.get(role, [])])
 
-    def _need(self, service: str, environ: dict[str, Any]) -> authorization.Need:
+    def _needs(self, service: str, environ: dict[str, Any]) -> list[authorization.Need]:
         target = environ.get("HTTP_X_AMZ_TARGET", "")
+        if service == "others":
+            service = signed_service(environ) or service
         if service in _WITH_BODY:
             with_body_read(environ)
             text = environ["wsgi.input"].read()
             environ["wsgi.input"] = io.BytesIO(text)
+            if service == "sns":
+                return authorization.topic_needs(parse_qs(text.decode("utf-8", "replace")), self._stack.topic_keys)
             body = _object(text)
             if service == "secretsmanager":
-                return authorization.secret_need(target, str(body.get("SecretId") or body.get("Name") or ""), self._arn)
-            return authorization.table_need(target, body, self._arn)
+                secret = str(body.get("SecretId") or body.get("Name") or "")
+                return [authorization.secret_need(target, secret, self._arn)]
+            if service == "sqs":
+                return [authorization.queue_need(target, body, self._arn)]
+            return [authorization.table_need(target, body, self._arn)]
         if service == "iotdata":
             shadow = parse_qs(environ.get("QUERY_STRING", "")).get("name", [None])[0]
             path = unquote(environ["PATH_INFO"])
-            return authorization.device_data_need(environ["REQUEST_METHOD"], path, shadow, self._arn)
-        return f"{service}:Anything", "*", {}
+            return [authorization.device_data_need(environ["REQUEST_METHOD"], path, shadow, self._arn)]
+        return [(f"{service}:Anything", "*", {})]
 
 
 def _object(text: bytes) -> Mapping[str, Any]:

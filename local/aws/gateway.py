@@ -68,8 +68,10 @@ class Gateway:
         services: Mapping[str, WsgiApp],
         moto: WsgiApp,
         figures: Callable[[], dict[str, Any]],
+        fire_schedules: Callable[[], int] = lambda: 0,
     ) -> None:
         """`services` are those that moto does not answer for: `s3`, `iotdata` and others by their signing names."""
+        self._fire_schedules = fire_schedules
         self.network = network
         self._services = services
         self._moto = moto
@@ -115,6 +117,8 @@ class Gateway:
                 return _json(start_response, "400 Bad Request", {"error": 'the body must be {"online": true or false}'})
             self.network.switch(online)
             return _json(start_response, "200 OK", {"online": online})
+        if request == ("POST", "/_local/schedules"):
+            return _json(start_response, "200 OK", {"fired": self._fire_schedules()})
         return _json(start_response, "404 Not Found", {"error": f"{request[0]} {request[1]} is not known here"})
 
 

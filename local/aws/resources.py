@@ -8,6 +8,7 @@ in moto, which cannot run them: they are handed to the caller.
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import boto3
 from botocore.config import Config
 
 from local.aws.expand_template import CODE_BUCKET
+from local.aws.schedules import Schedule, period_s
 from local.aws.template import Created, Resolver, Template, TemplateError
 
 STACK = "edgenvr"
@@ -60,6 +62,16 @@ class TopicRule:
 
 
 @dataclass(frozen=True, slots=True)
+class TableRule:
+    """Which messages of IoT Core become items of which table, by whose role."""
+
+    name: str
+    sql: str
+    table: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class Permission:
     """Who may call a function, by its name: a service, for one of its things (None: for any)."""
 
@@ -88,6 +100,9 @@ class Stack:
     functions: dict[str, Function] = field(default_factory=dict)
     feeds: list[QueueFeed] = field(default_factory=list)
     topic_rules: list[TopicRule] = field(default_factory=list)
+    table_rules: list[TableRule] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
+    topic_keys: dict[str, str] = field(default_factory=dict)  # the key's ARN by the topic's
     permissions: list[Permission] = field(default_factory=list)
     outputs: dict[str, str] = field(default_factory=dict)
     roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # policy documents by the role's ARN
@@ -225,12 +240,13 @@ class _Maker:
         dynamodb = self.client("dynamodb")
         table = f"{STACK}-{name}"
         encryption = properties.take("SSESpecification", {})
+        indexes = properties.take("GlobalSecondaryIndexes")
         answer = dynamodb.create_table(
             TableName=table,
             BillingMode=properties.need("BillingMode"),
             AttributeDefinitions=properties.need("AttributeDefinitions"),
             KeySchema=properties.need("KeySchema"),
-            GlobalSecondaryIndexes=properties.take("GlobalSecondaryIndexes", []),
+            **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
             SSESpecification={"Enabled": bool(encryption.get("SSEEnabled"))},
         )
         if expiry := properties.take("TimeToLiveSpecification"):
@@ -260,6 +276,8 @@ class _Maker:
         return Created(f"{STACK}-{name}", {})
 
     def rule(self, name: str, properties: _Properties) -> Created:
+        if expression := properties.take("ScheduleExpression"):
+            return self.schedule(name, expression, properties)
         events = self.client("events")
         rule = f"{STACK}-{name}"
         arn = events.put_rule(
@@ -275,6 +293,22 @@ class _Maker:
             if extra := set(target) - {"Id", "Arn", "DeadLetterConfig"}:
                 raise TemplateError(f"{name}: a target has {sorted(extra)}, which the stand-in does not understand")
         events.put_targets(Rule=rule, Targets=targets)
+        return Created(rule, {"Arn": arn})
+
+    def schedule(self, name: str, expression: str, properties: _Properties) -> Created:
+        properties.waive("Description")
+        rule = f"{STACK}-{name}"
+        arn = self.arn("events", f"rule/{rule}")
+        is_on = properties.take("State", "ENABLED") == "ENABLED"
+        try:
+            seconds = period_s(expression)
+        except ValueError as error:
+            raise TemplateError(f"{name}: {error}") from error
+        for target in properties.need("Targets"):
+            if set(target) != {"Id", "Arn"} or not target["Arn"].startswith("arn:aws:lambda:"):
+                raise TemplateError(f"{name}: target {target} is not just a function, which is all that works here")
+            if is_on:
+                self._stack.schedules.append(Schedule(rule, arn, seconds, target["Arn"]))
         return Created(rule, {"Arn": arn})
 
     def log_group(self, name: str, properties: _Properties) -> Created:
@@ -326,8 +360,20 @@ class _Maker:
 
     def topic(self, name: str, properties: _Properties) -> Created:
         attributes = {"DisplayName": properties.take("DisplayName", "")}
+        key = properties.take("KmsMasterKeyId")
+        if key is not None:
+            attributes["KmsMasterKeyId"] = key
         arn = self.client("sns").create_topic(Name=f"{STACK}-{name}", Attributes=attributes)["TopicArn"]
+        if key is not None:
+            self._stack.topic_keys[arn] = key
         return Created(arn, {"TopicArn": arn, "TopicName": f"{STACK}-{name}"})
+
+    def key(self, name: str, properties: _Properties) -> Created:
+        """Nothing is encrypted here: a key is what policies name."""
+        properties.need("KeyPolicy")
+        properties.waive("Description", "EnableKeyRotation", "PendingWindowInDays")
+        key = str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{STACK}-{name}"))
+        return Created(key, {"Arn": self.arn("kms", f"key/{key}"), "KeyId": key})
 
     def topic_policy(self, name: str, properties: _Properties) -> Created:
         policy = json.dumps(properties.need("PolicyDocument"))
@@ -397,6 +443,10 @@ class _Maker:
         is_disabled = str(payload.take("RuleDisabled", False)).lower() == "true"
         payload.finish()
         for action in actions:
+            if set(action) == {"DynamoDBv2"} and not is_disabled:
+                put = action["DynamoDBv2"]
+                self._stack.table_rules.append(TableRule(rule, sql, put["PutItem"]["TableName"], put["RoleArn"]))
+                continue
             called = action.get("Lambda", {})
             if set(action) != {"Lambda"} or set(called) != {"FunctionArn"}:
                 raise TemplateError(f"{name}: action {action} does not call a function, which is all that works here")
@@ -440,6 +490,7 @@ _MAKERS: dict[str, Callable[[_Maker, str, _Properties], Created]] = {
     "AWS::IAM::Role": _Maker.role,
     "AWS::IoT::RoleAlias": _Maker.role_alias,
     "AWS::SNS::Topic": _Maker.topic,
+    "AWS::KMS::Key": _Maker.key,
     "AWS::SNS::TopicPolicy": _Maker.topic_policy,
     "AWS::Lambda::Function": _Maker.function,
     "AWS::Lambda::EventSourceMapping": _Maker.mapping,

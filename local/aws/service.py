@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
@@ -19,6 +21,7 @@ from local.aws.doorkeeper import Doorkeeper
 from local.aws.durable_queues import DurableQueues
 from local.aws.durable_secrets import DurableSecrets
 from local.aws.durable_tables import DurableTables
+from local.aws.durable_topics import Deliveries, DurableTopics
 from local.aws.event_invoker import EventInvoker
 from local.aws.event_source import EventSource
 from local.aws.gateway import Gateway, Network
@@ -29,7 +32,9 @@ from local.aws.s3 import signatures
 from local.aws.s3.objects import BucketState, Objects
 from local.aws.s3.request import Request
 from local.aws.s3.service import S3Service
+from local.aws.schedules import Schedule, Schedules
 from local.aws.state import State
+from local.aws.table_action import put_action
 from local.iot_core import credentials
 from local.iot_core.iot_core import IotCore
 from local.iot_core.rules import Action, RuleMessage
@@ -57,13 +62,16 @@ class LocalAws:
         options.data.mkdir(parents=True, exist_ok=True)
         self._options = options
         self._state = State(options.data)
-        self._iot = IotCore(options.data / "iot")
+        self._iot = IotCore(options.data / "iot", http_follows_network=False)
         self._network = Network()
         self._network.on_change(self._iot.set_online)
         self._identities = Identities(device_of)
         self._door = Doorkeeper(self._identities, self._arn)
         self._queues = DurableQueues.install(self._state, options.region)
         self._tables = DurableTables.install(self._state, options.region)
+        self._topics = DurableTopics.install(self._state, self._queues, options.region)
+        self._deliveries = Deliveries(self._queues)
+        self._schedules = Schedules(DEFAULT_ACCOUNT_ID, options.region)
         self._bridge = Bridge(self._state, self._queues)
         moto = MotoApp()
         self._secrets = DurableSecrets(self._state, options.region, moto)
@@ -76,7 +84,9 @@ class LocalAws:
             "iotdata": self._iot.wsgi_app,
         }
         guarded = {name: app if name == "s3" else self._door.around(name, app) for name, app in services.items()}
-        self._gateway = Gateway(self._network, guarded, self._door.around("others", moto), self._figures)
+        self._gateway = Gateway(
+            self._network, guarded, self._door.around("others", moto), self._figures, self._schedules.fire
+        )
         self._site_side = Server(options.host, options.port, self._gateway.site_side)
         self._network.on_change(self._cut_or_not)
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
@@ -98,9 +108,16 @@ class LocalAws:
         self._feeds = [self._feed(feed) for feed in self._stack.feeds]
         for rule in self._stack.topic_rules:
             self._iot.add_rule(f"{rule.name} {rule.function}", rule.sql, self._action_of(rule))
+        for table_rule in self._stack.table_rules:
+            policies = self._stack.roles.get(table_rule.role, [])
+            action = put_action(table_rule, policies, self._dynamodb(), self._arn)
+            self._iot.add_rule(f"{table_rule.name} {table_rule.table}", table_rule.sql, action)
+        self._topics.restore()
+        self._deliveries.start()
         self._bridge.start()
         for feed in self._feeds:
             feed.start()
+        self._schedules.start([(one, self._callee_of(one)) for one in self._stack.schedules])
         self._mqtt_port = self._iot.start_mqtt(options.host, options.mqtt_port)
         self._site_side.start()
         self._start_s = time.monotonic() - begin
@@ -110,6 +127,8 @@ class LocalAws:
         """Stops everything; what was stored stays."""
         self._site_side.stop()
         self._iot.stop()
+        self._schedules.stop()
+        self._deliveries.stop()
         self._bridge.stop()
         for feed in self._feeds:
             feed.stop()
@@ -146,18 +165,39 @@ class LocalAws:
 
     def _action_of(self, rule: resources.TopicRule) -> Action:
         """What a topic rule does with a message: hands it to its function."""
-        function = self._function(rule.function.rpartition(":")[2])
-        allowed = [one for one in self._stack.permissions if one.function == function.name]
-        if not any(one.service == "iot.amazonaws.com" and one.source in {None, rule.arn} for one in allowed):
-            raise template.TemplateError(
-                f"no permission lets rule {rule.name} call {function.name}: AWS would refuse each of its messages"
-            )
-        invoker = self._invoker(function)
+        invoker = self._invoker(self._permitted(rule.function, rule.name, rule.arn, "iot.amazonaws.com"))
 
         def act(given: RuleMessage) -> None:
             invoker.send(json.loads(given.payload))
 
         return act
+
+    def _callee_of(self, schedule: Schedule) -> Callable[[Any], None]:
+        """What takes the events of a schedule."""
+        return self._invoker(
+            self._permitted(schedule.function, schedule.name, schedule.arn, "events.amazonaws.com")
+        ).send
+
+    def _permitted(self, arn: str, rule: str, source: str, service: str) -> resources.Function:
+        """The function of that ARN, if the template lets the rule of a service call it."""
+        function = self._function(arn.rpartition(":")[2])
+        allowed = [one for one in self._stack.permissions if one.function == function.name]
+        if not any(one.service == service and one.source in {None, source} for one in allowed):
+            raise template.TemplateError(
+                f"no permission lets rule {rule} call {function.name}: AWS would refuse each of its messages"
+            )
+        return function
+
+    def _dynamodb(self) -> Any:
+        """A client of the stand-in's own."""
+        address = self._address(self._cloud_side.url)
+        return boto3.client(
+            "dynamodb",
+            endpoint_url=address.endpoint_url,
+            region_name=address.region,
+            aws_access_key_id=address.access_key_id,
+            aws_secret_access_key=address.secret_access_key,
+        )
 
     def _invoker(self, function: resources.Function) -> EventInvoker:
         """The one that calls this function with single events; it is made and started when it is first wanted."""
@@ -223,6 +263,8 @@ class LocalAws:
             "tables": self._tables.figures(),
             "functions": {feed.function_name: feed.figures() for feed in self._feeds},
             "invoked": {name: invoker.figures() for name, invoker in self._invokers.items()},
+            "deliveries": self._deliveries.figures(),
+            "schedules": self._schedules.figures(),
             "topic_rules": {name: asdict(counts) for name, counts in self._iot.rule_counts().items()},
         }
 

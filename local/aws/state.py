@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SCHEMA = """
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 CREATE TABLE loose (body TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -49,6 +49,7 @@ CREATE TABLE item (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE secret (name TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
+_ADDED_IN_2 = "CREATE TABLE subscription (arn TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT, WITHOUT ROWID;"
 
 
 class StateError(Exception):
@@ -73,7 +74,9 @@ class State:
     def _migrate(self, folder: Path) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version == 0:
-            self._db.executescript(f"BEGIN;{_SCHEMA};PRAGMA user_version={_SCHEMA_VERSION};COMMIT;")
+            self._db.executescript(f"BEGIN;{_SCHEMA};{_ADDED_IN_2};PRAGMA user_version={_SCHEMA_VERSION};COMMIT;")
+        elif version == 1:
+            self._db.executescript(f"BEGIN;{_ADDED_IN_2};PRAGMA user_version={_SCHEMA_VERSION};COMMIT;")
         elif version != _SCHEMA_VERSION:
             raise StateError(f"{folder} is of version {version}, this program is of {_SCHEMA_VERSION}: start afresh")
 

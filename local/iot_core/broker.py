@@ -72,6 +72,7 @@ class Broker:
         may_publish: Callable[[str], bool],
         limits: BrokerLimits,
         overlap: Overlap,
+        first_number: int = 0,
     ) -> None:
         self.publish = publish
         self.now_ms = now_ms
@@ -82,6 +83,7 @@ class Broker:
         self.dropped = 0
         self._clients: dict[str, _Client] = {}
         self._unnamed: set[_Client] = set()
+        self._first_number = first_number
         self._numbers: dict[str, int] = {}
         self._online = True
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -190,8 +192,8 @@ class Broker:
         self._unnamed.add(client)
 
     def next_number(self, client_id: str) -> int:
-        """Count the connections of a client id, from 0."""
-        number = self._numbers.get(client_id, -1) + 1
+        """Count the connections of a client id, from the first number."""
+        number = self._numbers.get(client_id, self._first_number - 1) + 1
         self._numbers[client_id] = number
         return number
 

@@ -28,6 +28,7 @@ from local.iot_core.shadow_store import ShadowStore
 
 WAITING_REQUESTS_MAX = 1_000  # a request above it is refused with 429, as AWS throttles
 STOP_WAIT_S = 5.0  # for the requests that are waiting
+NUMBERS_PER_START = 1_000_000  # connections of one client in one life of the stand-in
 
 _log = logging.getLogger(__name__)
 
@@ -43,8 +44,12 @@ class IotCore:
         limits: BrokerLimits | None = None,
         overlap: Overlap = Overlap.COPY_PER_FILTER,
         credentials_validity_s: int = credentials.VALIDITY_S,
+        http_follows_network: bool = True,
     ) -> None:
-        """`clock` gives nanoseconds since the epoch."""
+        """`clock` gives nanoseconds since the epoch.
+
+        Without `http_follows_network`, HTTP is answered whatever `set_online` says: whoever stands before it decides.
+        """
         store_dir.mkdir(parents=True, exist_ok=True)
         self._owned = (store_dir / "lock").open("w")
         fcntl.flock(self._owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -61,13 +66,14 @@ class IotCore:
             may_publish=may_publish,
             limits=limits or BrokerLimits(),
             overlap=overlap,
+            first_number=_starts_before(store_dir) * NUMBERS_PER_START,
         )
         self.wsgi_app = IotDataApp(
             self.shadows,
             publish=lambda message: self._pass_on([message]),
             may_publish=may_publish,
             now_s=lambda: clock() // 1_000_000_000,
-            is_online=lambda: self._online,
+            is_online=lambda: self._online or not http_follows_network,
             credentials_validity_s=credentials_validity_s,
         )
         self._requests: queue.Queue[ShadowRequest | None] = queue.Queue(WAITING_REQUESTS_MAX)
@@ -147,6 +153,19 @@ class IotCore:
             except OSError:  # a full disk, say: the requester hears it, the next request gets its chance
                 _log.exception("iot_shadow_request_failed thing=%s shadow=%s", request.thing, request.name)
                 self.shadows.refuse(request, Refused(500, "Internal service failure"))
+
+
+def _starts_before(store_dir: Path) -> int:
+    """How often a stand-in was started on this folder before; this start is counted.
+
+    AWS goes on counting a client's connections when it comes back: whoever orders their events by that may rely on it.
+    """
+    path = store_dir / "starts"
+    before = int(path.read_text()) if path.exists() else 0
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(str(before + 1))
+    unfinished.replace(path)
+    return before
 
 
 def may_publish(topic: str) -> bool:

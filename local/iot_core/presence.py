@@ -28,7 +28,7 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What is told of a connection; `number` counts the connections of this client id from 0."""
+    """What is told of a connection; `number` counts the connections of this client id."""
 
     client_id: str
     session_id: str

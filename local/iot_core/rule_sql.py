@@ -179,7 +179,7 @@ class _Parser:
             condition = self._any_of()
         if self._peek() != _END:
             raise self._fault("the end")
-        takes_bytes = self._encodes and not everything and condition is None
+        takes_bytes = self._encodes and not everything
         return Statement(topic_filter, everything, items, condition, takes_bytes)
 
     def _items(self) -> tuple[bool, tuple[tuple[str, Expression], ...]]:

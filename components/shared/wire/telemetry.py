@@ -63,10 +63,14 @@ class _Row(_Said):
 
 
 class SiteTelemetry(_Said):
-    """The site's figures by their short names; `conditions` counts the subjects of each kind that holds."""
+    """The site's figures by their short names; `conditions` counts the subjects of each kind that holds.
+
+    `telemetry_s` is how long it will be until the next: whoever misses it then knows that it is missing.
+    """
 
     v: int = Field(default=VERSION, ge=1)
     wall_ns: WallTime
+    telemetry_s: int = Field(default=60, ge=1, le=3600)
     values: dict[Name, Figure] = Field(max_length=VALUES_MAX)
     conditions: dict[Name, int] = Field(default_factory=dict, max_length=VALUES_MAX)
     components: Table = Table(columns=[], rows={})

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from local.aws.authorization import allows, device_data_need, s3_needs, secret_need, table_need
+from local.aws.authorization import (
+    allows,
+    device_data_need,
+    queue_need,
+    s3_needs,
+    secret_need,
+    table_need,
+    topic_needs,
+)
 from local.aws.s3.request import Request
 
 POLICY = {
@@ -138,3 +146,19 @@ def test_a_tables_request_says_which_keys_it_is_about() -> None:
     assert table_need("DynamoDB_20120810.GetItem", body, arn) == expected
     by_index = table_need("DynamoDB_20120810.Query", {"TableName": "t", "IndexName": "by-time"}, arn)
     assert by_index == ("dynamodb:Query", "arn:dynamodb:table/t/index/by-time", {})
+
+
+def test_a_message_needs_the_right_to_its_queue() -> None:
+    """A request for a queue is about the queue at the end of its URL."""
+    need = queue_need("AmazonSQS.SendMessage", {"QueueUrl": "http://127.0.0.1:1/123/q"}, arn)
+    assert need == ("sqs:SendMessage", "arn:sqs:q", {})
+
+
+def test_publishing_to_an_encrypted_topic_needs_its_key() -> None:
+    """Who publishes to a topic with a key needs both rights; who only asks for its attributes, one."""
+    form = {"Action": ["Publish"], "TopicArn": ["t"]}
+    assert topic_needs(form, {}) == [("sns:Publish", "t", {})]
+    with_key = topic_needs(form, {"t": "k"})
+    assert with_key == [("sns:Publish", "t", {}), ("kms:GenerateDataKey", "k", {}), ("kms:Decrypt", "k", {})]
+    asked = topic_needs({"Action": ["GetTopicAttributes"], "TopicArn": ["t"]}, {"t": "k"})
+    assert asked == [("sns:GetTopicAttributes", "t", {})]

@@ -89,3 +89,16 @@ def test_nobody_else_may_look(tmp_path: Path) -> None:
     """The folder, which holds secrets, is its owner's alone."""
     State(tmp_path / "data")
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+def test_a_state_without_subscriptions_gets_their_table(tmp_path: Path) -> None:
+    """A state of the version before is taken up as it is."""
+    State(tmp_path).close()
+    with sqlite3.connect(tmp_path / "state.db") as db:
+        db.execute("DROP TABLE subscription")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    state = State(tmp_path)
+    state.write("INSERT INTO subscription VALUES ('arn', '{}')")
+    assert state.read("SELECT facts FROM subscription") == [("{}",)]
+    assert state.read("PRAGMA user_version") == [(2,)]

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from local.iot_core import rule_sql
+from local.iot_core.message import Message
+
 ROOT = Path(__file__).parents[3]
 TEMPLATE = ROOT / "cloud" / "template.yaml"
 
@@ -54,7 +57,7 @@ def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
         for body in expanded["Resources"].values()
         if body["Type"] == "AWS::Lambda::EventSourceMapping"
     ]
-    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject"}
+    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject", "CheckSites"}
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 
@@ -62,7 +65,16 @@ def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
 def test_no_role_may_do_everything(expanded: dict[str, Any]) -> None:
     """No statement has a wildcard action, and none a resource of `*`."""
     roles = [name for name, body in expanded["Resources"].items() if body["Type"] == "AWS::IAM::Role"]
-    assert {"NormalizeRole", "IndexRole", "TelemetryRole", "DeviceRole"} <= set(roles)
+    known = {
+        "NormalizeRole",
+        "IndexRole",
+        "TelemetryRole",
+        "PassAlertRole",
+        "SeenRole",
+        "NotePresenceRole",
+        "CheckSitesRole",
+    }
+    assert known | {"DeviceRole"} <= set(roles)
     for role in roles:
         for statement in statements(expanded, role).values():
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
@@ -84,8 +96,44 @@ def test_a_device_reaches_only_what_is_its_own(expanded: dict[str, Any]) -> None
 
 @pytest.mark.slow
 def test_nothing_speaks_without_tls(expanded: dict[str, Any]) -> None:
-    """The media bucket refuses whoever comes without TLS."""
-    document = expanded["Resources"]["MediaBucketPolicy"]["Properties"]["PolicyDocument"]
-    (statement,) = document["Statement"]
-    assert (statement["Effect"], statement["Action"]) == ("Deny", "s3:*")
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    """The media bucket and the topic of alerts refuse whoever comes without TLS."""
+    for name, action in (("MediaBucketPolicy", "s3:*"), ("AlertTopicPolicy", "sns:Publish")):
+        document = expanded["Resources"][name]["Properties"]["PolicyDocument"]
+        (statement,) = [one for one in document["Statement"] if one["Sid"] == "TlsOnly"]
+        assert (statement["Effect"], statement["Action"]) == ("Deny", action)
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.slow
+def test_alerts_are_encrypted_and_can_be_had_back(expanded: dict[str, Any]) -> None:
+    """The topic has a key of ours, the table is encrypted, ends its items by itself and can be restored."""
+    resources = expanded["Resources"]
+    assert resources["AlertTopic"]["Properties"]["KmsMasterKeyId"] == {"Fn::GetAtt": ["AlertKey", "Arn"]}
+    table = resources["AlertsTable"]["Properties"]
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_s", "Enabled": True}
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.slow
+def test_what_fails_on_the_way_of_an_alert_is_kept(expanded: dict[str, Any]) -> None:
+    """Functions that events call have dead letters, and so has the queue of the one that looks again every minute."""
+    resources = expanded["Resources"]
+    letters = {"Fn::GetAtt": ["AlertDeadLetters", "Arn"]}
+    for name in ("PassAlert", "NotePresence"):
+        assert resources[name]["Properties"]["DeadLetterConfig"] == {"TargetArn": letters}
+    assert resources["CheckQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == letters
+
+
+@pytest.mark.slow
+def test_an_answer_to_an_alert_does_not_come_back_as_one(expanded: dict[str, Any]) -> None:
+    """The rule for alerts takes what is raised and cleared, and not the cloud's own answers."""
+    sql = expanded["Resources"]["PassAlertNotices"]["Properties"]["TopicRulePayload"]["Sql"]
+    statement = rule_sql.parse(sql)
+    selected = {
+        verb: statement.select(Message(f"nvr/v1/site-1/alert/{verb}", b"no JSON"), 0)
+        for verb in ("raised", "cleared", "acknowledged")
+    }
+    assert json.loads(selected["raised"] or b"")["topic"] == "nvr/v1/site-1/alert/raised"
+    assert selected["cleared"] is not None
+    assert selected["acknowledged"] is None

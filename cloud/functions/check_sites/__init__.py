@@ -1,0 +1,1 @@
+"""Notices from outside that a site is silent, and that it is back."""
