@@ -6,42 +6,19 @@ SiteConfig and the operator write these files; a name follows the same rule as i
 
 from __future__ import annotations
 
-import hmac
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.files import disk_errors, make_folders, remove_durably, write_durably
+from components.shared.wire.secret import Secret
 from components.shared.wire.site_config import SecretName
+
+__all__ = ["Secret", "list_secrets", "read_secret", "remove_secret", "secret_path", "write_secret"]
 
 SECRET_BYTES_MAX = 4_096
 """Far above any user and password; a longer file is not one of ours."""
-
-
-class Secret:
-    """A text that prints as `***`. Only `reveal` gives it away."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself: hand it on at once, keep it nowhere."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._text.encode(), other._text.encode())
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._text))
-
-    def __reduce__(self) -> str:
-        raise TypeError("a secret is not written anywhere")
 
 
 def read_secret(data: Path, name: str) -> Secret:
