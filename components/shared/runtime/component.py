@@ -28,6 +28,7 @@ from components.shared.runtime.applied import AppliedReporter, report_applied
 from components.shared.runtime.bus import Bus
 from components.shared.runtime.clock import Clock, SystemClock
 from components.shared.runtime.config import ConfigWatcher
+from components.shared.runtime.core_dumps import forbid_core_dumps
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.line_writer import LineWriter
 from components.shared.runtime.log import Level, Log, json_log
@@ -109,6 +110,7 @@ def run_component(
     log = json_log(name, arguments.log_level, LineWriter(), clock)
     with _Alarm() as alarm:
         try:
+            forbid_core_dumps()
             make_folders(arguments.data)
             thing = check_thing(_read_thing())
             bus = open_bus(name, log, clock)
