@@ -247,7 +247,7 @@ def look_into_processes(site: Site, passwords: list[str]) -> None:
     for process in processes:
         folder = Path("/proc") / str(process.pid)
         try:
-            arguments, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            arguments, environment = (folder / "cmdline").read_bytes(), environment_of(folder)
             limits = (folder / "limits").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended meanwhile
@@ -256,6 +256,14 @@ def look_into_processes(site: Site, passwords: list[str]) -> None:
             components += 1
             assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), arguments
     assert components >= 12, "a launcher and a worker of each component, Capture's zygote and a crew"
+
+
+def environment_of(folder: Path) -> bytes:
+    """A process's environment; nothing of one that nobody but root may look into."""
+    try:
+        return (folder / "environ").read_bytes()
+    except PermissionError:
+        return b""
 
 
 def look_into_shadows(cloud: LocalCloud, passwords: list[str]) -> None:
