@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cli.doctor_aws import examine_aws
 from cli.doctor_camera import examine_camera
+from cli.doctor_secrets import examine_secrets
 from cli.observe import core_status, is_running
 from cli.output import add_data_argument, add_json_argument, print_json
 from components.shared.catalogue.check import check
@@ -83,6 +84,8 @@ def _examine_box(data: Path) -> Iterator[Finding]:
         f"{free_bytes / 1e9:.1f} GB are free",
         f"free some space: below {FREE_BYTES_MIN / 1e9:.0f} GB a few cameras fill the rest within the hour",
     )
+    for what, problem, detail in examine_secrets(data):
+        yield Finding(what, not problem, problem or detail, detail if problem else "")
 
 
 def _examine_site(data: Path) -> Iterator[Finding]:

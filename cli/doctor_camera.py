@@ -15,7 +15,7 @@ from av.error import FFmpegError, HTTPUnauthorizedError
 
 from cli.doctor_folder import examine_folder
 from components.shared.errors import Rejected, Transient
-from components.shared.runtime.secrets import read_secret
+from components.shared.runtime.secrets import Secret, read_secret
 from components.shared.wire.site_config import FOLDER_SCHEME, SourceSection
 
 CONNECT_S_MAX = 5.0
@@ -32,11 +32,11 @@ def examine_camera(data: Path, camera: str, source: SourceSection) -> str:
     parts = urlsplit(source.url)
     host, port = parts.hostname or "", parts.port or RTSP_PORT
     _connect(host, port)
-    url = source.url
+    url = Secret(source.url)
     if source.secret is not None:
         user, _, password = read_secret(data, source.secret).reveal().partition(":")
         account = f"{quote(user, safe='')}:{quote(password, safe='')}@"
-        url = urlunsplit(parts._replace(netloc=account + parts.netloc))
+        url = Secret(urlunsplit(parts._replace(netloc=account + parts.netloc)))
     return _watch(camera, url, source)
 
 
@@ -53,11 +53,11 @@ def _connect(host: str, port: int) -> None:
         raise Transient(f"{host} does not answer on port {port} ({error}) -> {advice}") from error
 
 
-def _watch(camera: str, url: str, source: SourceSection) -> str:
+def _watch(camera: str, url: Secret, source: SourceSection) -> str:
     options: dict[str, str] = {"rtsp_transport": source.transport}
     begun = time.monotonic()
     try:
-        with av.open(url, options=options, timeout=(CONNECT_S_MAX, CONNECT_S_MAX)) as container:
+        with av.open(url.reveal(), options=options, timeout=(CONNECT_S_MAX, CONNECT_S_MAX)) as container:
             if not container.streams.video:
                 raise Rejected(f"{source.url} has no video -> is it the right path? The camera's manual names it")
             video = container.streams.video[0]

@@ -1,22 +1,29 @@
-"""What the components and stand-ins say: their log lines, one per line, newest last, or followed as they come.
+"""What the components, the cloud's functions and the stand-ins say, newest last, or followed as it comes.
 
-The newest lines of several logs are told log by log, those that come later as they come. A line that is still being
-written is told when it is whole. A line without a level of its own counts as INFO.
+    ./nvr logs Capture -f                        one component, as it comes
+    ./nvr logs --camera yard --level WARNING     what went wrong with a camera
+    ./nvr logs --trace ID                        one segment, event or change, from the camera to the cloud's function
+    ./nvr logs --since 10m --until 5m            a span: so long ago, or times in ISO 8601
+
+The newest lines of several logs are told log by log, those of one trace by their time, those that come later as they
+come. A line that is still being written is told when it is whole. A line without a level of its own counts as INFO; one
+that names no camera, trace or time is left out where these are asked for.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from cli.log_lines import LEVELS, Line, Wanted, moment, read_line, shown
 from cli.output import add_data_argument
 from components.shared.errors import Rejected
+from components.shared.wire.units import WallNs
 from fleet.artifacts import PUBLISHER_PREFIX
 from local.site import Layout
 
@@ -24,20 +31,25 @@ HELP = "what a component says"
 
 FOLLOW_POLL_S = 0.3
 LINES_DEFAULT = 50
+FUNCTION_LOGS = Path("cloud") / "logs"
+"""Where the embedded AWS keeps what functions say, below what belongs to the stand-ins."""
+
 NAME_CHARS = 14
 """The longest name, VideoProcessor: a column for all."""
-
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("component", nargs="?", help="Capture, CloudSync, ..., core, cloud or cameras (default: all)")
+    parser.add_argument("component", nargs="?", help="Capture, ..., IndexObject, core or cameras (default: all)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on printing what comes, until Ctrl-C")
     parser.add_argument(
         "-n", "--lines", type=int, default=LINES_DEFAULT, help=f"how many past lines per log (default: {LINES_DEFAULT})"
     )
     parser.add_argument("--level", choices=LEVELS, default="DEBUG", type=str.upper, help="this level and above")
+    parser.add_argument("--camera", metavar="ID", help="what names this camera")
+    parser.add_argument("--trace", metavar="TRACE_ID", help="what belongs to this trace, wherever it was said")
+    parser.add_argument("--since", metavar="WHEN", help="from then on: 90s, 10m, 2h or 1d ago, or 2026-11-27T17:00:00Z")
+    parser.add_argument("--until", metavar="WHEN", help="before then")
     parser.add_argument("--json", action="store_true", help="print the lines as they are, unformatted")
     add_data_argument(parser)
 
@@ -46,24 +58,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Print log lines."""
     if arguments.lines < 0:
         raise Rejected(f"--lines {arguments.lines}: 0 or more was due")
+    wanted = wanted_lines(arguments, WallNs(time.time_ns()))
     tails = {file: Tail(file) for file in log_files(arguments.data, arguments.component)}
-    for file, tail in tails.items():
-        for line in deque(_at_level(tail.lines(), arguments.level), arguments.lines):
-            _print(file, line, arguments.json)
-        if not arguments.follow:
-            for line in _at_level(tail.unfinished(), arguments.level):
-                _print(file, line, arguments.json)
+    past = [(file, line) for file, tail in tails.items() for line in _past(tail, wanted, arguments)]
+    if wanted.trace is not None:
+        past.sort(key=lambda told: told[1].time_ns or 0)
+    for file, line in past:
+        _print(file, line, arguments.json)
     while arguments.follow:
         time.sleep(FOLLOW_POLL_S)
         for file in log_files(arguments.data, arguments.component):
-            for line in _at_level(tails.setdefault(file, Tail(file)).lines(), arguments.level):
+            for line in _wanted(tails.setdefault(file, Tail(file)).lines(), wanted):
                 _print(file, line, arguments.json)
     return 0
 
 
+def wanted_lines(arguments: argparse.Namespace, now_ns: WallNs) -> Wanted:
+    """What the options ask for; Rejected, naming it, for one that nobody understands."""
+    since, until = (moment(text, now_ns) if text else None for text in (arguments.since, arguments.until))
+    if since is not None and until is not None and since >= until:
+        raise Rejected(f"--since {arguments.since} is not before --until {arguments.until}")
+    return Wanted(arguments.level, arguments.camera, arguments.trace, since, until)
+
+
 def log_files(data: Path, component: str | None) -> list[Path]:
     """The log files of one component, or of all; Rejected, naming those there are, when there is none of that name."""
-    files = sorted(Layout(data).logs.glob("*.log"))
+    layout = Layout(data)
+    files = [*sorted(layout.logs.glob("*.log")), *sorted((layout.local / FUNCTION_LOGS).glob("*.log"))]
     if not files:
         raise Rejected(f"nothing has logged in {data} yet: start a site with `./nvr up`, or name another --data")
     if component is None:
@@ -77,24 +98,6 @@ def log_files(data: Path, component: str | None) -> list[Path]:
 def name_of(file: Path) -> str:
     """Whose log it is, as an operator says it."""
     return file.stem.removeprefix(PUBLISHER_PREFIX)
-
-
-def level_of(line: str) -> str:
-    """The level of a line; INFO for one of another form."""
-    record = _record(line)
-    level = record.get("level") if record else None
-    return level if level in LEVELS else "INFO"
-
-
-def formatted(name: str, line: str) -> str:
-    """A line for people: who, when, level, event and fields; one of another form as it is."""
-    record = _record(line)
-    if record is None:
-        return f"{name}  {line}"
-    fields = {key: value for key, value in record.items() if key not in {"time", "level", "component", "event"}}
-    told = " ".join(f"{key}={value}" for key, value in fields.items())
-    head = f"{record.get('time', '')} {record.get('level', ''):7} {record.get('event', '')}"
-    return f"{name}  {head} {told}".rstrip()
 
 
 class Tail:
@@ -144,18 +147,15 @@ class Tail:
             self._file = None
 
 
-def _at_level(lines: Iterable[str], level: str) -> Iterator[str]:
-    least = LEVELS.index(level)
-    return (line for line in lines if LEVELS.index(level_of(line)) >= least)
+def _past(tail: Tail, wanted: Wanted, arguments: argparse.Namespace) -> list[Line]:
+    """The newest of the lines that are there already."""
+    lines = list(deque(_wanted(tail.lines(), wanted), arguments.lines))
+    return lines if arguments.follow else [*lines, *_wanted(tail.unfinished(), wanted)]
 
 
-def _record(line: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return record if isinstance(record, dict) else None
+def _wanted(texts: Iterable[str], wanted: Wanted) -> Iterator[Line]:
+    return (line for line in map(read_line, texts) if wanted.takes(line))
 
 
-def _print(file: Path, line: str, as_it_is: bool) -> None:
-    print(line if as_it_is else formatted(f"{name_of(file):{NAME_CHARS}}", line), flush=True)
+def _print(file: Path, line: Line, as_it_is: bool) -> None:
+    print(line.text if as_it_is else shown(f"{name_of(file):{NAME_CHARS}}", line), flush=True)

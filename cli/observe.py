@@ -291,10 +291,18 @@ def tree_use(pid: int | None) -> tuple[int, float]:
     try:
         root = psutil.Process(pid)
         for process in [root, *root.children(recursive=True)]:
-            pss_bytes += process.memory_full_info().pss
+            pss_bytes += memory_bytes(process)
             times = process.cpu_times()
             cpu_seconds += times.user + times.system + times.children_user + times.children_system
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         # It ended while we looked: what was read so far is the best that can be said.
         return pss_bytes, cpu_seconds
     return pss_bytes, cpu_seconds
+
+
+def memory_bytes(process: psutil.Process) -> int:
+    """Proportional memory of a process; of one that only root may look into, as components are, what is resident."""
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)

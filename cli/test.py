@@ -31,6 +31,7 @@ DEBIAN_PACKAGES = {
     "gstreamer1.0-plugins-bad": "its H.264 and H.265 parsers",
     "gir1.2-gst-rtsp-server-1.0": "an independent RTSP server to record from",
     "python3-gi": "its Python binding",
+    "systemd": "systemd-creds, which keeps secrets encrypted at rest",
 }
 
 PYTEST = (sys.executable, "-m", "pytest", "-q")

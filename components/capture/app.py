@@ -216,7 +216,9 @@ def hire_processes(
     table = answering(supplies.catalogue, Imports(supplies.catalogue), supplies.hints)
 
     def hire(name: str) -> CrewProcess:
-        setup = Setup(name, context.data, supplies.volume, context.log.level, supplies.watch.ahead_ns)
+        setup = Setup(
+            *(name, context.data, supplies.volume, context.log.level, supplies.watch.ahead_ns), thing=context.thing
+        )
         return CrewProcess(setup, zygote.fork(), table, zygote, context.status, context.clock, hung_ns)
 
     return Hiring(hire, zygote.close)

@@ -145,6 +145,7 @@ class CameraWorker:
             secret=self.plan.secret,
             login=self._read_login(),
             reader=self.plan.reader,
+            read_login=self._read_login,
         )
         self._attempt = Attempt(
             *(request, self._workshop, self._footage, self._ledger, self._log),

@@ -119,7 +119,7 @@ class ReportedBoard:
 def run_crew(orders: socket.socket, calls: socket.socket, sources: CrewSources) -> int:
     """Record what the keeper says until it says stop, or is gone; the exit code."""
     setup = _first_order(orders)
-    log = json_log(CAPTURE, setup.log_level, LineWriter(), SystemClock())
+    log = json_log(CAPTURE, setup.log_level, LineWriter(), SystemClock(), setup.thing)
     clock = ClockWatch(SystemClock(), read_synchronised, log, setup.clock_ahead_ns)
     log.info("crew_began", crew=setup.name, process=os.getpid())
     try:

@@ -29,13 +29,17 @@ REPORT_ERRORS_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The first order: who the crew is, where it works, how much the keeper's time is ahead of the box's clock."""
+    """The first order: who the crew is, where it works, how much the keeper's time is ahead of the box's clock.
+
+    `thing` is the site, for the traces in its log.
+    """
 
     name: str
     data: Path
     volume: Volume
     log_level: Level
     clock_ahead_ns: int = 0
+    thing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ import logging
 import re
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import av
@@ -50,7 +51,7 @@ from components.capture.core.packets import (
 from components.capture.packet_source import OpenSource, PacketSource, SourceFailed, SourceRefused, SourceRequest
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import redact_url
-from components.shared.runtime.secrets import Secret
+from components.shared.wire.secret import Secret
 from components.shared.wire.units import NS_PER_S, MonotonicNs, TimeBase, WallNs
 
 OPEN_S_MAX = 10.0
@@ -83,7 +84,13 @@ def open_libav(clock: Clock, open_s_max: float = OPEN_S_MAX, read_s_max: float =
     av.logging.set_skip_repeated(False)  # the same loss again is another loss
 
     def open_source(request: SourceRequest) -> PacketSource:
-        return _LibavSource(request, clock, open_s_max, read_s_max)
+        try:
+            return _LibavSource(request, clock, open_s_max, read_s_max)
+        except SourceRefused as error:
+            newer = request.newer_login(request.login) if error.cause == "authentication" else None
+            if newer is None:
+                raise
+        return _LibavSource(replace(request, login=newer), clock, open_s_max, read_s_max)
 
     return open_source
 
@@ -152,7 +159,7 @@ class _LibavSource:
         with av.logging.Capture(local=True) as messages:
             try:
                 login_url = _login_url(url, self._request.login)
-                return av.open(login_url, options=options, timeout=(open_s_max, self._read_s_max))
+                return av.open(login_url.reveal(), options=options, timeout=(open_s_max, self._read_s_max))
             except (av.error.FFmpegError, ValueError, RuntimeError, OSError) as error:
                 place = _redirected_to(messages)
                 if place and place != url and isinstance(error, av.error.HTTPUnauthorizedError):
@@ -271,14 +278,14 @@ def _redirected_to(messages: list[tuple[int, str, str]]) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _login_url(url: str, login: Secret | None) -> str:
+def _login_url(url: str, login: Secret | None) -> Secret:
     """The URL with user and password, each escaped; libav unescapes them when it answers the camera's challenge."""
     if login is None:
-        return url
+        return Secret(url)
     user, _, password = login.reveal().partition(":")
     parts = urlsplit(url)
     netloc = f"{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"
-    return urlunsplit(parts._replace(netloc=netloc))
+    return Secret(urlunsplit(parts._replace(netloc=netloc)))
 
 
 def _audio_parameters(stream: AudioStream) -> AudioParameters | str:

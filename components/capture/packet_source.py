@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from components.capture.core.packets import EncodedPacket, StreamParameters
 from components.capture.core.reconnect import Cause
 from components.shared.errors import Rejected, Transient
-from components.shared.runtime.secrets import Secret
+from components.shared.wire.secret import Secret
 
 Transport = Literal["tcp", "udp"]
 Reader = Literal["own", "libav"]
@@ -40,7 +40,10 @@ class SourceRefused(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
-    """Which camera to read, and how. `login` is `user:password`; `secret` its name, for messages."""
+    """Which camera to read, and how. `login` is `user:password`; `secret` its name, for messages.
+
+    `read_login` reads the login anew, for when a camera refuses the one at hand: it may have been rotated meanwhile.
+    """
 
     camera: str
     url: str
@@ -49,6 +52,17 @@ class SourceRequest:
     secret: str | None = None
     login: Secret | None = field(default=None, repr=False)
     reader: Reader = "own"
+    read_login: Callable[[], Secret | None] | None = field(default=None, repr=False, compare=False)
+
+    def newer_login(self, refused: Secret | None) -> Secret | None:
+        """The login as it is now, when it is another one than was refused; None when there is no other."""
+        if self.read_login is None:
+            return None
+        try:
+            found = self.read_login()
+        except (Transient, Rejected):  # what was refused is all there is: that is what is told
+            return None
+        return None if found == refused else found
 
 
 class PacketSource(Protocol):

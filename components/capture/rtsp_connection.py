@@ -28,8 +28,8 @@ RECEIVE_BYTES = 64 * 1024
 WAKE_BYTES = 96 * 1024
 """So much makes a wait end before its time: half of what the system holds for a socket by default."""
 
-LOGIN_TRIES_MAX = 3
-"""Without a login, with one, and once more with a nonce that has gone stale meanwhile."""
+LOGIN_TRIES_MAX = 4
+"""Without a login, with one, once more with a nonce that has gone stale meanwhile, and with a secret that is newer."""
 
 PORTS = {"rtsp": 554, "rtsps": 322}
 
@@ -58,6 +58,7 @@ class RtspConnection:
     def __init__(self, asked: SourceRequest, url: str, clock: Clock, open_s_max: float) -> None:
         """Connects. SourceFailed when nobody takes the connection within `open_s_max`."""
         self._asked = asked
+        self._login = asked.login
         self._clock = clock
         self._open_s_max = open_s_max
         self._incoming = Incoming()
@@ -106,21 +107,25 @@ class RtspConnection:
         """Ask without waiting; gives the number that the answer will carry."""
         self._sequence += 1
         fields = dict(headers or {})
-        login = self._asked.login
-        if self._challenge is not None and login is not None:
+        if self._challenge is not None and self._login is not None:
             self._uses += 1
-            user, _, password = login.reveal().partition(":")
             nonce = secrets.token_hex(8)
-            fields["Authorization"] = authorization(self._challenge, user, password, method, url, self._uses, nonce)
+            fields["Authorization"] = authorization(self._challenge, self._login, method, url, self._uses, nonce)
         self.send(request(method, url, self._sequence, fields))
         return self._sequence
 
     def take_challenge(self, message: Message) -> bool:
-        """Whether the 401 can be answered with another login than the one that it refuses."""
+        """Whether the 401 can be answered with another login than the one that it refuses.
+
+        When the login itself is refused, its secret is read again: it may have been rotated since the connection began.
+        """
         found = choose_challenge(message.challenges)
-        if found is None or self._asked.login is None:
+        if found is None or self._login is None:
             return False
         is_new = self._challenge is None or found.is_stale
+        if not is_new and (newer := self._asked.newer_login(self._login)) is not None:
+            self._login = newer
+            is_new = True
         self._challenge = found
         self._uses = 0
         return is_new
@@ -128,7 +133,7 @@ class RtspConnection:
     def refused(self) -> SourceRefused:
         """What to raise when the camera refuses the login."""
         named = self._asked.secret
-        if self._asked.login is None:
+        if self._login is None:
             advice = "asks for a user and password, and its document names no secret: set `source.secret`"
         else:
             whose = f"those in secret {named}" if named else "those given"

@@ -237,11 +237,14 @@ class _RtspSource:
                 self._hear_answer(message)
 
     def _hear_answer(self, message: Message) -> None:
-        """The answer to a keep-alive. Some cameras know none of the methods: that they answer is enough."""
+        """The answer to a keep-alive. Some cameras know none of the methods: that they answer is enough.
+
+        A camera whose password was changed goes on sending for as long as it likes: what it refuses is said again with
+        the next keep-alive, by a newer secret if there is one then. No picture is given up for it.
+        """
         if message.status == 401:
-            if not self._connection.take_challenge(message):
-                raise self._connection.refused()
-            self._say_alive()
+            if self._connection.take_challenge(message):
+                self._say_alive()
         elif message.status == 454:
             raise SourceFailed("unreachable", f"{self._connection.where} has forgotten the session (454)")
 

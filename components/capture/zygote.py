@@ -29,6 +29,7 @@ from components.capture.crew_inside import CrewSources, run_crew
 from components.capture.picture_check import is_whole
 from components.capture.zygote_messages import NO_PROCESS, Answer, write_answer
 from components.shared.runtime.clock import SystemClock
+from components.shared.runtime.core_dumps import forbid_core_dumps
 
 STACK_BYTES = 512 * 1024
 """Per thread; libav's deepest call of ours, decoding a keyframe, takes less than a quarter of it."""
@@ -132,6 +133,7 @@ class _Zygote:
         _end_with(parent)
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+        forbid_core_dumps()  # after the line above: what cannot be dumped may not write there without being root
         self._link.close()
         for pidfd in self._crews:
             os.close(pidfd)

@@ -31,7 +31,7 @@ from components.shared.runtime.log import Log
 from components.shared.wire.messages import ConfigChanged
 from components.shared.wire.site_config import SITE, camera_of_shadow, camera_shadow, document_sha256, parse_site
 from components.site_config.core.documents import Desired, DocumentState, Edit, Held, Picture
-from components.site_config.core.merge import Decision, Push, decide, effective_site, secret_names
+from components.site_config.core.merge import Decision, Push, decide, effective_site, secret_names, secret_of
 from components.site_config.core.propose import Proposal, propose
 from components.site_config.core.rebase import Lost
 from components.site_config.journal import Answer, Journal, JournalFile, LostEdit
@@ -113,6 +113,11 @@ class Configuration:
     def secret_names(self) -> tuple[str, ...]:
         """The secrets that the documents refer to."""
         return secret_names(self.picture())
+
+    def secret_of(self, camera: str) -> str | None:
+        """The secret that a camera's document in force refers to; None without one."""
+        held = self.picture().in_force.get(camera_shadow(camera))
+        return None if held is None else secret_of(held.raw)
 
     def standings(self) -> dict[str, Standing]:
         """How every document stands."""

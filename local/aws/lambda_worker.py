@@ -40,6 +40,28 @@ class Context:
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 
+class JsonLines(logging.Formatter):
+    """Lines of JSON, as Lambda's log format JSON makes them: what is told by `extra` stands beside time and level."""
+
+    _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line: dict[str, Any] = {
+            "timestamp": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            line["errorType"] = record.exc_info[0].__name__
+            line["errorMessage"] = str(record.exc_info[1])
+            line["stackTrace"] = traceback.format_tb(record.exc_info[2])
+        line |= {name: value for name, value in record.__dict__.items() if name not in self._OWN and name not in line}
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
 def load(name: str) -> Callable[[Any, Any], Any]:
     """The handler of that name."""
     module, _, function = name.rpartition(".")
@@ -74,7 +96,9 @@ def main(arguments: list[str]) -> int:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.path.insert(0, os.environ["LAMBDA_TASK_ROOT"])
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    output = logging.StreamHandler()
+    output.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[output])
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         handler = load(arguments[0])

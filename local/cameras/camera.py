@@ -65,6 +65,7 @@ class Camera:
         log: TextIO | None = None,
     ) -> None:
         self.spec = spec
+        self.password = spec.password  # until somebody changes it
         self.order = FaultOrder(Fault.NONE)
         self.refused = 0  # requests answered with 401
         self._loop_frames = spec.loop_frames

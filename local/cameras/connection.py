@@ -209,7 +209,7 @@ class Connection(asyncio.Protocol):
 
     def _account(self, camera: Camera) -> Account:
         spec = camera.spec
-        return Account(spec.id, spec.user, spec.password, offers_qop=spec.auth == "digest")
+        return Account(spec.id, spec.user, camera.password, offers_qop=spec.auth == "digest")
 
     def _is_authorized(self, camera: Camera, request: Request, nonce_s: float = 0.0) -> bool:
         """Whether the request proves the password, with a nonce that is not older; 0: however old."""

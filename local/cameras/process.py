@@ -48,6 +48,10 @@ class Control:
         """
         return self._ask("POST", f"/cameras/{camera}/fault", {"fault": fault, **settings})
 
+    def set_password(self, camera: str, password: str, *, drop: bool = False) -> None:
+        """Have a camera want another password from now on; `drop=True` also cuts off its present clients."""
+        self._ask("POST", f"/cameras/{camera}/password", {"password": password, "drop": drop})
+
     def statistics(self, camera: str) -> dict[str, Any]:
         """One camera's fault, place in its loop, sessions and ended sessions."""
         cameras: dict[str, dict[str, Any]] = self._ask("GET", "/stats", None)["cameras"]

@@ -1,8 +1,8 @@
 """All stand-in cameras of this machine in one process: an RTSP port, another one for cameras that redirect to
 it, a control port, one event loop.
 
-The first part of a URL's path names the camera. The control port takes GET /stats and POST
-/cameras/ID/fault. It serves on loopback only. What a camera is (spec), sends (camera) and says (connection)
+The first part of a URL's path names the camera. The control port takes GET /stats, POST /cameras/ID/fault and POST
+/cameras/ID/password. It serves on loopback only. What a camera is (spec), sends (camera) and says (connection)
 is decided elsewhere.
 """
 
@@ -113,6 +113,16 @@ class CameraServer:
             for connection in connections:
                 connection.drop("dropped by the camera")
 
+    def set_password(self, camera: Camera, body: object) -> None:
+        """Want another password from now on; `drop` also cuts off present clients, as some cameras do then."""
+        password = body.get("password") if isinstance(body, dict) else None
+        if not isinstance(password, str) or not password:
+            raise InvalidFaultError("a password is a text that is not empty")
+        camera.password = password
+        if isinstance(body, dict) and body.get("drop") is True:
+            for connection in list(self._members[camera.spec.id]):
+                connection.drop("dropped for the new password")
+
     async def _other_picture(self, spec: CameraSpec, order: FaultOrder) -> PictureLoop | None:
         """The picture a fault shows in place of the camera's own."""
         if order.fault not in _OTHER_PICTURES:
@@ -157,13 +167,16 @@ class CameraServer:
         parts = [part for part in target.split("/") if part]
         if method == "GET" and parts == ["stats"]:
             return "200 OK", self.statistics()
-        if method != "POST" or len(parts) != 3 or parts[0] != "cameras" or parts[2] != "fault":
-            return "404 Not Found", {"error": "GET /stats or POST /cameras/ID/fault"}
+        if method != "POST" or len(parts) != 3 or parts[0] != "cameras" or parts[2] not in ("fault", "password"):
+            return "404 Not Found", {"error": "GET /stats, POST /cameras/ID/fault or POST /cameras/ID/password"}
         camera = self._cameras.get(parts[1])
         if camera is None:
             return "404 Not Found", {"error": f"no camera {parts[1]!r}"}
         try:
-            await self.set_fault(camera, parse_order(json.loads(body)))
+            if parts[2] == "password":
+                self.set_password(camera, json.loads(body))
+            else:
+                await self.set_fault(camera, parse_order(json.loads(body)))
         except (ValueError, InvalidFaultError, InvalidSpecError, EncoderFailedError) as error:
             return "400 Bad Request", {"error": f"camera {camera.spec.id}: {error}"}
         return "200 OK", {"camera": camera.spec.id, **camera.statistics()}

@@ -32,6 +32,8 @@ from components.shared.wire.topics import Topic
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
 
+THING = "site-1"
+
 Drop = Callable[[str, int], bool]
 
 
@@ -160,7 +162,7 @@ class FakeBus:
         self.broker = broker or FakeBroker()
         self._component = component
         self._log = log or RecordingLog()
-        self._outgoing = Outgoing(component, clock or FakeClock(), self.broker.nonce())
+        self._outgoing = Outgoing(component, clock or FakeClock(), self.broker.nonce(), THING)
         self._local: dict[str, LocalFan] = {}
         self._cloud: dict[str, CloudFan] = {}
         self._updates: UpdateFan | None = None

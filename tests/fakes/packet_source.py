@@ -18,6 +18,7 @@ from components.capture.core.packets import (
 )
 from components.capture.packet_source import OpenSource, PacketSource, SourceFailed, SourceRefused, SourceRequest
 from components.shared.runtime.clock import Clock
+from components.shared.wire.secret import Secret
 from components.shared.wire.units import TimeBase, WallNs
 from tests.fakes.encoded_pictures import Picture, pictures
 from tests.fakes.packets import STEP, VIDEO_BASE
@@ -98,8 +99,10 @@ class FakeCamera:
         self.opened += 1
         if not self.is_there:
             raise SourceFailed("unreachable", f"{where} refuses the connection")
-        login = request.login.reveal() if request.login is not None else None
-        if login != self.login:
+        login = request.login
+        if not self._lets_in(login):
+            login = request.newer_login(login) or login
+        if not self._lets_in(login):
             raise SourceRefused("authentication", f"{where} refuses the user or password")
         if not self.has_video:
             raise SourceRefused("undecodable", f"{where} offers no video")
@@ -109,6 +112,9 @@ class FakeCamera:
         source = _FakeSource(self, where, StreamParameters(video, audio, dropped))
         self._sources.append(source)
         return source
+
+    def _lets_in(self, login: Secret | None) -> bool:
+        return (login.reveal() if login is not None else None) == self.login
 
     def forget(self, source: _FakeSource) -> None:
         """A source was closed."""

@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from cloud.function_log import about, about_message, tell
 from cloud.functions.index_object import core
 from cloud.object_events import read_event
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-log = logging.getLogger(__name__)
-
+COMPONENT = "index_object"
 CALL_S_MAX = 10  # of one call to AWS; the function has longer, and the message comes again
 
 
@@ -49,8 +49,8 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
     for record in event["Records"]:
         try:
             index_message(json.loads(record["body"]), doors())
-        except Exception:  # a message must not take its neighbours to the dead letters, whatever is wrong with it
-            log.exception("object_not_indexed message=%s body=%s", record["messageId"], record["body"][:1_000])
+        except Exception:  # noqa: BLE001 - a message must not take its neighbours to the dead letters
+            tell(COMPONENT, logging.ERROR, "object_not_indexed", about_message(record), with_error=True)
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
 
@@ -59,12 +59,13 @@ def index_message(body: dict[str, Any], doors: Doors) -> None:
     """Brings the items of the objects in one message up to date."""
     for event in read_event(body):
         if not core.concerns(event.key):
-            log.info("object_ignored key=%s", event.key)
+            tell(COMPONENT, logging.INFO, "object_ignored", about(event.key))
             continue
         seen = look(event.bucket, event.key, doors.s3)
         change = core.decide(event.key, event.mark, seen, int(time.time()))
         done = apply(change, doors)
-        log.info("object_indexed key=%s present=%s written=%s", event.key, seen is not None, done)
+        fields = about(event.key, seen.metadata if seen is not None else None)
+        tell(COMPONENT, logging.INFO, "object_indexed", {**fields, "present": seen is not None, "written": done})
 
 
 def look(bucket: str, key: str, s3: S3Client) -> core.Seen | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,19 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from cloud.function_log import about, about_message, tell
 from cloud.functions.normalize_object import core
 from cloud.object_events import read_event
 from components.shared.errors import Rejected, Transient
+from components.shared.wire.segment_metadata import TRACE_METADATA
+from components.shared.wire.trace import FIELD as TRACE_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
-log = logging.getLogger(__name__)
-
+COMPONENT = "normalize_object"
 COPY_S_MAX = 55  # of one copy; S3 copies some 100 MB/s, and the function itself is killed after 60 s
 CONNECT_S_MAX = 5
 
@@ -55,8 +58,8 @@ def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
         try:
             for change in read_event(json.loads(record["body"])):
                 normalize(change.bucket, change.key, doors())
-        except Exception:  # a message must not take its neighbours to the dead letters, whatever is wrong with it
-            log.exception("upload_not_moved message=%s body=%s", record["messageId"], record["body"][:1_000])
+        except Exception:  # noqa: BLE001 - a message must not take its neighbours to the dead letters
+            tell(COMPONENT, logging.ERROR, "upload_not_moved", about_message(record), with_error=True)
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
 
@@ -67,13 +70,15 @@ def normalize(bucket: str, key: str, doors: Doors) -> str | None:
         return None
     head = look(bucket, key, doors.s3)
     if head is None:
-        log.info("upload_gone key=%s", key)  # moved by an earlier delivery of this message, or taken back
+        tell(
+            COMPONENT, logging.INFO, "upload_gone", about(key)
+        )  # moved by an earlier delivery of this message, or taken back
         return None
     upload = core.Upload(key, head["ETag"].strip('"'), head["ContentLength"], head["Metadata"])
     move = core.plan(upload, time_zone(core.site_of(key), doors))
     target = copy(bucket, upload, move, head.get("ContentType", "binary/octet-stream"), doors.s3)
     delete(bucket, upload, doors.s3)
-    log.info("upload_moved key=%s to=%s", key, target)
+    tell(COMPONENT, logging.INFO, "upload_moved", {**about(target), "moved_from": key})
     return target
 
 
@@ -112,7 +117,7 @@ def copied(
             CopySourceIfMatch=upload.etag,
             IfNoneMatch="*",
             MetadataDirective="REPLACE",
-            Metadata=dict(move.metadata),
+            Metadata=traced(move.metadata, target),
             ContentType=content_type,
         )
     except ClientError as error:
@@ -124,6 +129,13 @@ def copied(
     return head
 
 
+def traced(metadata: Mapping[str, str], target: str) -> dict[str, str]:
+    """The metadata of a copy with its trace, if there is room for it: the fields of a foreign upload may be long."""
+    both = {**metadata, TRACE_METADATA: about(target)[TRACE_ID]}
+    size_bytes = sum(len(name.encode()) + len(value.encode()) for name, value in both.items())
+    return both if size_bytes <= core.METADATA_BYTES_MAX else dict(metadata)
+
+
 def delete(bucket: str, upload: core.Upload, s3: S3Client) -> None:
     """Deletes the upload as it was copied; one that was replaced meanwhile stays, and its own event will move it."""
     try:
@@ -131,7 +143,7 @@ def delete(bucket: str, upload: core.Upload, s3: S3Client) -> None:
     except ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in {404, 412}:
             raise
-        log.warning("upload_replaced_meanwhile key=%s", upload.key)
+        tell(COMPONENT, logging.WARNING, "upload_replaced_meanwhile", about(upload.key))
 
 
 def look(bucket: str, key: str, s3: S3Client) -> HeadObjectOutputTypeDef | None:

@@ -19,7 +19,8 @@ from components.cloud_sync.core.checksums import s3_form
 from components.shared.errors import Rejected
 from components.shared.wire import segment_metadata
 from components.shared.wire.object_keys import Kind, ObjectName, StreamName, object_key, stream_stem
-from components.shared.wire.segment_metadata import SegmentFacts
+from components.shared.wire.segment_metadata import TRACE_METADATA, SegmentFacts
+from components.shared.wire.trace import trace_of_segment
 from components.shared.wire.units import parse_stamp
 
 THUMBNAIL_PRIORITY = 0
@@ -62,7 +63,7 @@ def wanted_segment(
         size_bytes=facts.size_bytes,
         sha256=facts.sha256,
         priority=SEGMENT_PRIORITY,
-        metadata=segment_metadata.encode(facts),
+        metadata=segment_metadata.encode(facts) | traced(thing, segment),
         part_sha256s=tuple(part_sha256s),
     )
 
@@ -82,8 +83,13 @@ def wanted_thumbnail(
         size_bytes=size_bytes,
         sha256=sha256,
         priority=THUMBNAIL_PRIORITY,
-        metadata={"nvr-version": _METADATA_VERSION, "nvr-sha256": sha256},
+        metadata={"nvr-version": _METADATA_VERSION, "nvr-sha256": sha256, **traced(thing, segment)},
     )
+
+
+def traced(thing: str, segment: str) -> dict[str, str]:
+    """The trace of a segment, as metadata of every object that is made of it."""
+    return {TRACE_METADATA: trace_of_segment(thing, segment)}
 
 
 def name_of(camera: str, segment: str, kind: Kind) -> ObjectName:

@@ -23,6 +23,7 @@ from components.shared.runtime.log import Log
 from components.shared.wire.codec import MESSAGE_BYTES_MAX, Message, decode, encode
 from components.shared.wire.messages import Body
 from components.shared.wire.topics import CLOUD_RESOURCES, TOPICS, Topic, published_by, subscribed_by
+from components.shared.wire.trace import trace_of
 from components.shared.wire.units import NS_PER_MS
 
 CLOUD_PAYLOAD_BYTES_MAX = MESSAGE_BYTES_MAX
@@ -163,8 +164,12 @@ class Bus(Protocol):
 class Outgoing:
     """Makes messages of a component's bodies: gives them an id, checks that the component may say them."""
 
-    def __init__(self, component: str, clock: Clock, nonce: str) -> None:
-        """`nonce` is another one in every run of the component, so that no two of its messages share an id."""
+    def __init__(self, component: str, clock: Clock, nonce: str, thing: str = "") -> None:
+        """`nonce` is another one in every run of the component, so that no two of its messages share an id.
+
+        `thing` is the site that traces belong to. A message about nothing that has a trace is one by itself.
+        """
+        self._thing = thing
         self._component = component
         self._clock = clock
         self._allowed = {topic.body: topic for topic in published_by(component)}
@@ -177,7 +182,11 @@ class Outgoing:
         if topic is None:
             raise Rejected(f"{self._component} may not publish {type(body).__name__}: not in the table of topics")
         number = f"{self._origin}-{next(self._numbers)}"
-        return topic, encode(Message(number, self._component, self._clock.wall_ns(), trace_id or number, body))
+        trace_id = trace_id or self._trace(body) or number
+        return topic, encode(Message(number, self._component, self._clock.wall_ns(), trace_id, body))
+
+    def _trace(self, body: Body) -> str | None:
+        return trace_of(self._thing, body.model_dump()) if self._thing else None
 
 
 def check_subscription(component: str, topic: Topic) -> None:

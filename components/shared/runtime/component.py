@@ -28,6 +28,7 @@ from components.shared.runtime.applied import AppliedReporter, report_applied
 from components.shared.runtime.bus import Bus
 from components.shared.runtime.clock import Clock, SystemClock
 from components.shared.runtime.config import ConfigWatcher
+from components.shared.runtime.core_dumps import forbid_core_dumps
 from components.shared.runtime.files import make_folders
 from components.shared.runtime.line_writer import LineWriter
 from components.shared.runtime.log import Level, Log, json_log
@@ -106,11 +107,14 @@ def run_component(
     """Run the component until SIGTERM or a failure; the exit code. `leave` ends the process if a task hangs."""
     arguments = _parse(name, argv)
     clock = SystemClock()
-    log = json_log(name, arguments.log_level, LineWriter(), clock)
+    write = LineWriter()
+    log = json_log(name, arguments.log_level, write, clock)
     with _Alarm() as alarm:
         try:
+            forbid_core_dumps()
             make_folders(arguments.data)
             thing = check_thing(_read_thing())
+            log = json_log(name, arguments.log_level, write, clock, thing)
             bus = open_bus(name, log, clock)
         except NvrError as error:
             log.error("worker_failed", task="start", kind=type(error).__name__, error=error)

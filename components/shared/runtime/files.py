@@ -42,8 +42,13 @@ def disk_errors(path: Path, action: str) -> Iterator[None]:
         raise kind(f"cannot {action} {path}: {cause}") from error
 
 
-def write_durably(path: Path, data: bytes, mode: int = 0o640, step: Step = no_step) -> None:
-    """Make `data` the whole content of `path`, with exactly `mode`, so that it survives a power cut."""
+def write_durably(
+    path: Path, data: bytes, mode: int = 0o640, step: Step = no_step, *, owner: int | None = None
+) -> None:
+    """Make `data` the whole content of `path`, with exactly `mode`, so that it survives a power cut.
+
+    `owner` is the user to whom root gives the file, before anybody can see it.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{_TEMPORARY}")
     with disk_errors(path, "write"):
         _remove_leftovers(path)
@@ -52,6 +57,8 @@ def write_durably(path: Path, data: bytes, mode: int = 0o640, step: Step = no_st
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
             try:
                 os.fchmod(descriptor, mode)  # exact, whatever the umask and whatever a leftover had
+                if owner is not None:
+                    os.fchown(descriptor, owner, -1)
                 _write_all(descriptor, data)
                 step("after write")
                 step("before sync")

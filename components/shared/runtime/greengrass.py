@@ -57,6 +57,7 @@ from components.shared.wire.topics import Topic
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
 SOCKET_VARIABLE = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+THING_VARIABLE = "AWS_IOT_THING_NAME"
 TOKEN_VARIABLE = "SVCUID"  # noqa: S105 - the name of the variable, not the token
 
 CALL_S_MAX = 2.0
@@ -172,7 +173,7 @@ class GreengrassBus:
         self._component = component
         self._log = log
         self._clock = clock
-        self._outgoing = Outgoing(component, clock, secrets.token_hex(6))
+        self._outgoing = Outgoing(component, clock, secrets.token_hex(6), environment.get(THING_VARIABLE, ""))
         self._socket = socket
         self._amender = MessageAmendment.create_static_authtoken_amender(token)
         loops = EventLoopGroup(num_threads=1)

@@ -16,6 +16,7 @@ import argparse
 import ctypes
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def main(argv: Sequence[str], pause_s: Callable[[int], float] = pause_s_after) -
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="handed to the worker")
     arguments = parser.parse_args(argv)
     handed = ["--version", arguments.version, *(part for text in arguments.set for part in ("--set", text))]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # for all that it starts: their memory holds secrets
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are fetched with sigtimedwait, one at a time
     launcher = Launcher(arguments.module, arguments.data.absolute(), arguments.runtime, handed, LineWriter())
     launcher.run(pause_s)

@@ -1,8 +1,10 @@
 """Structured log: one JSON line per record, made of a constant event name and fields.
 
-Fields are cleaned at this door: the user and password of a URL are removed wherever one stands in a text, a `Secret`
-prints as `***`, and an exception without a text of its own shows its class. A log call never raises and never waits
-for its reader (see `line_writer`).
+Fields are cleaned at this door: a `Secret` prints as `***`, and an exception without a text of its own shows its class.
+No URL of ours has a user and password in it, because a URL with them is a `Secret`; where a foreign program's text
+holds one all the same, they are removed. A log call never raises and never waits for its reader (see `line_writer`).
+
+A line that names a segment or a document also tells its trace (`wire/trace`).
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from typing import Literal
 
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.line_writer import LINE_BYTES_MAX
+from components.shared.wire.trace import FIELD as TRACE_ID
+from components.shared.wire.trace import trace_of
 from components.shared.wire.units import format_iso
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -77,8 +81,15 @@ class Log:
         self._sink(Record(level, event, {name: _clean(value) for name, value in both.items()}))
 
 
-def json_log(component: str, level: Level, write: Callable[[str], None], clock: Clock) -> Log:
-    """A log that writes `{"time","level","component","event",...fields}` as one line of JSON per record."""
+_KEPT_OF_CUT = ("camera", TRACE_ID)
+"""By what a record is found: told of one above the longest line, too."""
+
+
+def json_log(component: str, level: Level, write: Callable[[str], None], clock: Clock, thing: str = "") -> Log:
+    """A log that writes `{"time","level","component","event",...fields}` as one line of JSON per record.
+
+    `thing` is the site that its traces belong to; without it none is told.
+    """
 
     def sink(record: Record) -> None:
         head = {
@@ -87,9 +98,14 @@ def json_log(component: str, level: Level, write: Callable[[str], None], clock: 
             "component": component,
             "event": record.event,
         }
-        line = _to_json({**head, **{name: value for name, value in record.fields.items() if name not in head}})
+        fields = {name: value for name, value in record.fields.items() if name not in head}
+        trace = trace_of(thing, fields) if thing and TRACE_ID not in fields else None
+        if trace is not None:
+            fields[TRACE_ID] = trace
+        line = _to_json({**head, **fields})
         if len(line.encode(errors="backslashreplace")) >= LINE_BYTES_MAX:
-            line = _to_json({**head, "cut": True, "fields": _to_json(record.fields)[:_CUT_FIELDS_CHARS]})
+            kept = {name: fields[name] for name in _KEPT_OF_CUT if name in fields}
+            line = _to_json({**head, **kept, "cut": True, "fields": _to_json(fields)[:_CUT_FIELDS_CHARS]})
         write(line)
 
     return Log(sink, level)

@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from components.shared.errors import Rejected
 from components.shared.wire.units import TimeBase, WallNs
 
+TRACE_METADATA = "nvr-trace"
+"""The trace of an object's segment (see `trace`), beside its facts."""
+
 GOP_INDEX_TEXT_BYTES_MAX = 1_400  # of S3's 2 048: leaves room for the other fields at their longest
 _VERSION = "1"
 _NUMBER = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")

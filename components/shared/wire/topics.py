@@ -74,8 +74,8 @@ STREAM_CHANGED = Topic(
     "stream/changed",
     messages.StreamChanged,
     (CAPTURE,),
-    (HEALTH_MONITOR,),
-    "look at the state of the streams",
+    (HEALTH_MONITOR, SITE_CONFIG),
+    "look at the state of the streams; a login that a camera refuses may have been rotated",
 )
 EVENT_BEGUN = Topic(
     "event/begun",

@@ -103,15 +103,16 @@ def effective_site(picture: Picture) -> SiteDocument | None:
 
 def secret_names(picture: Picture) -> tuple[str, ...]:
     """The secrets that the documents in force, or wanting to be, refer to."""
-    names = set()
     raws = [held.raw for held in picture.in_force.values()]
     raws += [desired.raw for desired in picture.desired.values() if desired.raw is not None]
-    for raw in raws:
-        source = raw.get("source")
-        secret = source.get("secret") if isinstance(source, Mapping) else None
-        if isinstance(secret, str):
-            names.add(secret)
-    return tuple(sorted(names))
+    return tuple(sorted({secret for raw in raws if (secret := secret_of(raw)) is not None}))
+
+
+def secret_of(raw: Mapping[str, object]) -> str | None:
+    """The secret that a document refers to, if it does; the document need not be valid."""
+    source = raw.get("source")
+    secret = source.get("secret") if isinstance(source, Mapping) else None
+    return secret if isinstance(secret, str) else None
 
 
 def _wanted(name: str, desired: Mapping[str, Desired], edits: Mapping[str, Edit]) -> _Wanted | None:

@@ -185,9 +185,9 @@ class GreengrassCore:
 
     def bus(self, component: str, log: Log | None = None, clock: Clock | None = None) -> Bus:
         """A component's bus, through the tap."""
-        from components.shared.runtime.greengrass import SOCKET_VARIABLE, TOKEN_VARIABLE, GreengrassBus
+        from components.shared.runtime.greengrass import SOCKET_VARIABLE, THING_VARIABLE, TOKEN_VARIABLE, GreengrassBus
 
-        environment = {SOCKET_VARIABLE: self.tap.path, TOKEN_VARIABLE: self.tokens[component]}
+        environment = {SOCKET_VARIABLE: self.tap.path, TOKEN_VARIABLE: self.tokens[component], THING_VARIABLE: THING}
         made = GreengrassBus(component, log or RecordingLog(), clock or SystemClock(), environment)
         self._buses.append(made)
         return made

@@ -23,6 +23,7 @@ from components.shared.wire.topics import (
     shadow_delta_filter,
     telemetry_topic,
 )
+from components.shared.wire.trace import trace_of_segment
 from components.shared.wire.units import NS_PER_S
 from tests.contract.bus.cores import THING, Core
 from tests.fakes.log import RecordingLog
@@ -72,6 +73,17 @@ def test_a_message_reaches_every_subscriber_as_it_was_said(core: Core) -> None:
         (message,) = _take(inbox, 1)
         assert (message.body, message.source, message.trace_id) == (_closed(7), "Capture", "trace-1")
         assert message.sent_wall_ns > 0
+
+
+def test_a_message_about_a_segment_has_its_trace(core: Core) -> None:
+    """Who publishes hands on no trace: it follows from the site and the segment, for whoever hears of it."""
+    inbox = Inbox(4)
+    core.bus("CloudSync").subscribe(SEGMENT_CLOSED, inbox)
+    bus = core.bus("Capture")
+    bus.publish(_closed(7))
+    bus.publish(_closed(7))
+    expected = trace_of_segment("site-1", _closed(7).segment)
+    assert [message.trace_id for message in _take(inbox, 2)] == [expected, expected]
 
 
 def test_messages_of_one_publisher_arrive_in_order(core: Core) -> None:

@@ -7,13 +7,14 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.shared.catalogue.health import HealthReader
+from components.shared.runtime.secrets import read_secret
 from components.shared.wire.site_config import SITE
+from lab.process_tree import pss_bytes
 from tests.fakes.waiting import eventually
 from tests.integration.site_config.core_site import CoreSite
 from tests.integration.site_config.site import Operator, camera
@@ -108,7 +109,7 @@ def test_secret_and_its_rotation(site: CoreSite, operator: Operator) -> None:
     operator.configure({"yard": {}, "door": {"source": {"secret": "door"}}})
     path = site.data / "secrets" / "door"
     eventually(path.exists, WITHIN_S)
-    assert path.read_text() == "viewer:first-password\n"
+    assert read_secret(site.data, "door").reveal() == "viewer:first-password"
     assert path.stat().st_mode & 0o777 == 0o600
     assert "first-password" not in site.log()
     eventually(lambda: "secret_written" in site.log(), WITHIN_S)
@@ -145,6 +146,5 @@ def test_stopped_worker_is_told_as_down(site: CoreSite) -> None:
 
 def test_memory(site: CoreSite) -> None:
     """The worker stays small: the whole suite has 500 MB."""
-    rollup = Path(f"/proc/{site.worker()}/smaps_rollup").read_text()
-    pss_kb = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    assert pss_kb < 90_000, f"{pss_kb} kB"
+    size_bytes = pss_bytes([site.worker()])
+    assert size_bytes < 90_000_000, f"{size_bytes} bytes"

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from components.shared.runtime.seal import PLAIN, Keeping
 from components.shared.runtime.secrets import list_secrets, read_secret
 from components.shared.wire.site_config import SITE, camera_shadow
 from components.site_config.aws_client import AwsSession
+from components.site_config.secret_keeping import SecretKeeping
 from components.site_config.secret_refresh import REFRESH_NS, SecretRefresh
 from components.site_config.secret_store import SecretsManagerStore
 from tests.fakes.config_site import ConfigSite
@@ -49,7 +51,8 @@ def test_secret_rotation(operator: Operator, box: SiteBox, tmp_path: Path) -> No
     site.store.configure({"yard": camera(source=with_secret), "door": camera(source={**with_secret, "secret": "no"})})
     site.sweep()
     store = SecretsManagerStore(AwsSession(), box.thing)
-    refresh = SecretRefresh(site.data, site.configuration, store, site.clock, site.log)
+    keeping = SecretKeeping(site.data, lambda: Keeping(PLAIN, "in plain files"), site.log)
+    refresh = SecretRefresh(site.data, site.configuration, store, keeping, site.clock, site.log)
     operator.set_secret("yard", "viewer:first")
     refresh.attempt()
     assert read_secret(site.data, "yard").reveal() == "viewer:first"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli.logs import Tail, formatted, level_of
+from cli.log_lines import moment, read_line, shown
+from cli.logs import Tail
+from components.shared.wire.units import NS_PER_S, WallNs
 from local.nucleus.output_log import OutputLog
 from tests.unit.cli.conftest import Nvr
 
@@ -106,10 +108,10 @@ def test_nothing_logged_yet_says_what_to_do(nvr: Nvr, tmp_path: Path) -> None:
 def test_what_is_no_record_is_told_as_it_is() -> None:
     """A traceback, half a record, and JSON that is no record come as they were printed."""
     for text in ("Traceback (most recent call last):", '{"time":', "[1, 2]", "", "null"):
-        assert formatted("core", text) == f"core  {text}"
-        assert level_of(text) == "INFO"
-    assert level_of('{"level": "LOUD"}') == "INFO"
-    assert level_of('{"level": ["ERROR"]}') == "INFO"
+        assert shown("core", read_line(text)) == f"core  {text}"
+        assert read_line(text).level == "INFO"
+    assert read_line('{"level": "LOUD"}').level == "INFO"
+    assert read_line('{"level": ["ERROR"]}').level == "INFO"
 
 
 def test_line_separators_in_a_record_do_not_cut_it(data: Path) -> None:
@@ -172,3 +174,93 @@ def test_file_may_come_and_go(tmp_path: Path) -> None:
     assert list(tail.lines()) == []
     log.write_text("two\n")
     assert list(tail.lines()) == ["two"]
+
+
+TRACE = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def traced(data: Path) -> Path:
+    """Two components and a function that speak of the same segment, and of another."""
+    functions = data / "local" / "cloud" / "logs"
+    functions.mkdir(parents=True)
+    said = [
+        ("12:00:01", {"event": "segment_closed", "camera": "yard", "trace_id": TRACE}),
+        ("12:00:02", {"event": "segment_closed", "camera": "door", "trace_id": "f" * 32}),
+        ("12:00:04", {"event": "object_uploaded", "camera": "yard", "trace_id": TRACE}),
+    ]
+    lines = [json.dumps({"time": f"2026-11-21T{at}.000Z", "level": "INFO", **fields}) for at, fields in said]
+    (data / "logs" / "com.edgenvr.Capture.log").write_text("\n".join(lines[:2]) + "\n")
+    (data / "logs" / "com.edgenvr.CloudSync.log").write_text(lines[2] + "\n")
+    indexed = {"timestamp": "2026-11-21T12:00:03.000Z", "level": "WARN", "message": "object_indexed", "trace_id": TRACE}
+    (functions / "IndexObject.log").write_text(json.dumps(indexed) + "\n")
+    return data
+
+
+def events(out: str) -> list[str]:
+    """What happened, in the order in which it was told."""
+    return [said.split()[3] for said in out.splitlines()]
+
+
+def test_a_trace_is_told_across_all_logs_by_its_time(nvr: Nvr, traced: Path) -> None:
+    """One segment's way from camera to function, in the order in which it happened, whoever said it."""
+    out = nvr("logs", "--trace", TRACE, "--data", traced).out
+    assert events(out) == ["segment_closed", "object_indexed", "object_uploaded"]
+    assert [said.split()[0] for said in out.splitlines()] == ["Capture", "IndexObject", "CloudSync"]
+
+
+def test_a_functions_log_has_a_name_and_levels(nvr: Nvr, traced: Path) -> None:
+    """A function is named like a component, and its levels are ours."""
+    assert events(nvr("logs", "indexobject", "--level", "WARNING", "--data", traced).out) == ["object_indexed"]
+    assert nvr("logs", "indexobject", "--level", "ERROR", "--data", traced).out == ""
+
+
+def test_lines_of_a_camera(nvr: Nvr, data: Path) -> None:
+    """A camera's lines are those that name it, its sub stream, or it among others."""
+    lines = [
+        line("INFO", "a", camera="yard"),
+        line("INFO", "b", camera="yard-2"),
+        line("INFO", "c", stream="yard~sub"),
+        line("INFO", "d", cameras=["door", "yard"]),
+        line("INFO", "e", cameras=2),
+    ]
+    (data / "logs" / "com.edgenvr.Capture.log").write_text("\n".join(lines) + "\n")
+    assert events(nvr("logs", "--camera", "yard", "--data", data).out) == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--since", "2026-11-21T12:00:02Z"), ["segment_closed", "object_uploaded", "object_indexed"]),
+        (("--until", "2026-11-21T12:00:02Z"), ["segment_closed"]),
+        (("--since", "2026-11-21T12:00:02Z", "--until", "2026-11-21T12:00:03Z"), ["segment_closed"]),
+        (("--since", "1s"), []),
+    ],
+)
+def test_lines_of_a_span(nvr: Nvr, traced: Path, options: tuple[str, ...], told: list[str]) -> None:
+    """A span is half open; a line without a time belongs to none."""
+    assert events(nvr("logs", *options, "--data", traced).out) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "before_s"), [("90s", 90), ("10m", 600), ("2h", 7_200), ("1d", 86_400), ("1970-01-12T13:46:39Z", 1)]
+)
+def test_moments(text: str, before_s: int) -> None:
+    """So long ago, or a time."""
+    now_ns = WallNs(1_000_000 * NS_PER_S)
+    assert moment(text, now_ns) == now_ns - before_s * NS_PER_S
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--since", "yesterday"), "'yesterday' is no moment"),
+        (("--until", "5x"), "'5x' is no moment"),
+        (("--since", "5m", "--until", "10m"), "--since 5m is not before --until 10m"),
+    ],
+)
+def test_a_span_that_is_none(nvr: Nvr, data: Path, options: tuple[str, ...], told: str) -> None:
+    """What nobody understands is refused by its name."""
+    said = nvr("logs", *options, "--data", data)
+    assert said.code == 2
+    assert told in said.error

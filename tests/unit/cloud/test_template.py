@@ -84,8 +84,14 @@ def test_no_role_may_do_everything(expanded: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_device_reaches_only_what_is_its_own(expanded: dict[str, Any]) -> None:
-    """Everything a device's role may touch carries the thing's own name from its certificate."""
-    for sid, statement in statements(expanded, "DeviceRole").items():
+    """Everything a device's role may touch carries the thing's own name from its certificate, but for log groups: they
+    belong to all sites, and what the log manager may do with them neither writes into them nor reads from them.
+    """
+    found = dict(statements(expanded, "DeviceRole"))
+    groups = found.pop("LogGroups")
+    assert set(groups["Action"]) == {"logs:CreateLogGroup", "logs:DescribeLogStreams"}
+    assert json.dumps(groups["Resource"]).count("log-group:/aws/greengrass/") == len(groups["Resource"])
+    for sid, statement in found.items():
         scope = json.dumps(statement["Condition"] if sid == "ListOwnFootage" else statement["Resource"])
         assert "credentials-iot:ThingName" in scope, sid
     own = statements(expanded, "DeviceRole")

@@ -14,6 +14,7 @@ from components.cloud_sync.core.plan import (
 from components.shared.errors import Rejected
 from components.shared.wire import segment_metadata
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
+from components.shared.wire.trace import trace_of_segment
 from components.shared.wire.units import TimeBase, WallNs, parse_stamp
 
 SEGMENT = "cam-1_20251113T021320.000Z"
@@ -41,6 +42,7 @@ def test_segment_has_its_canonical_key_and_its_facts_as_metadata() -> None:
     wanted = wanted_segment("site-1", "cam-1", SEGMENT, "main", "anywhere/else.mp4", FACTS, (SHA256,))
     assert wanted.key == f"sites/site-1/cameras/cam-1/2025/11/13/02/{SEGMENT}.mp4"
     assert segment_metadata.decode(wanted.metadata, 99) == FACTS
+    assert wanted.metadata["nvr-trace"] == trace_of_segment("site-1", SEGMENT)
     assert (wanted.size_bytes, wanted.sha256, wanted.part_sha256s) == (99, SHA256, (SHA256,))
     assert (wanted.volume, wanted.path) == ("main", "anywhere/else.mp4")
 
@@ -50,6 +52,7 @@ def test_thumbnail_lies_beside_its_segment_and_goes_first() -> None:
     wanted = wanted_thumbnail("site-1", "cam-1", SEGMENT, "main", "x.jpg", 5, SHA256)
     assert wanted.key == f"sites/site-1/cameras/cam-1/2025/11/13/02/{SEGMENT}.jpg"
     assert wanted.metadata["nvr-sha256"] == SHA256
+    assert wanted.metadata["nvr-trace"] == trace_of_segment("site-1", SEGMENT)
     assert THUMBNAIL_PRIORITY < SEGMENT_PRIORITY
     assert wanted.priority == THUMBNAIL_PRIORITY
 

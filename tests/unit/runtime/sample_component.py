@@ -5,6 +5,8 @@ Its bus is a fake that prints what is published.
 
 from __future__ import annotations
 
+import ctypes
+import resource
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -36,6 +38,12 @@ class _PrintingBus(FakeBus):
 
 def _wait(context: Context) -> None:
     context.clock.wait(context.stop, 600 * NS_PER_S)
+
+
+def _exposed(context: Context) -> Sequence[Task]:
+    dumpable = ctypes.CDLL(None).prctl(3)  # PR_GET_DUMPABLE, of linux/prctl.h
+    context.log.info("exposed", dumpable=dumpable, core_bytes_max=list(resource.getrlimit(resource.RLIMIT_CORE)))
+    return [Task("one", lambda: _wait(context))]
 
 
 def _steady(context: Context) -> Sequence[Task]:
@@ -88,6 +96,7 @@ def _idle(_context: Context) -> Sequence[Task]:
 
 BEHAVIOURS: dict[str, Callable[[Context], Sequence[Task]]] = {
     "steady": _steady,
+    "exposed": _exposed,
     "fatal": _raising(Fatal("a row without its file")),
     "foreign": _raising(ZeroDivisionError(f"rtsp://admin:hunter2@cam and {Secret('admin:hunter2')}")),
     "escaped": _raising(Transient("nobody supervised this")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +49,15 @@ def test_a_worker_runs_until_it_is_stopped(worker: Any, tmp_path: Path) -> None:
     assert program.records("bus_closed")
     assert program.records("worker_stopped")[0]["hanging"] == []
     assert program.records("worker_failed") == []
+
+
+def test_a_workers_memory_goes_into_no_file(worker: Any) -> None:
+    """A worker leaves no core dump: its limit is 0, soft and hard, and the kernel may not dump it at all."""
+    program: Program = worker("exposed")
+    told = program.await_records("exposed")[0]
+    assert (told["dumpable"], told["core_bytes_max"]) == (0, [0, 0])
+    limits = Path(f"/proc/{program.process.pid}/limits").read_text()
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
 
 
 def test_a_task_that_hangs_does_not_hold_up_the_stop(worker: Any) -> None:

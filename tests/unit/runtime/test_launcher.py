@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -86,6 +87,14 @@ def test_twenty_kills_of_the_worker_are_twenty_restarts(site: _Site) -> None:
     eventually(lambda: site.state("Steady")["worker_pid"] == started[20]["process"])
     state = site.state("Steady")
     assert (state["launcher_pid"], state["restarts"]) == (launcher.process.pid, 20)
+
+
+def test_the_worker_may_leave_no_core_dump(site: _Site) -> None:
+    """What the launcher starts has a limit of 0 for core dumps, soft and hard, whatever program it is."""
+    site.stamp()
+    launcher = site.launch("steady")
+    worker = launcher.await_records("worker_started")[0]["process"]
+    assert re.search(r"^Max core file size +0 +0 ", Path(f"/proc/{worker}/limits").read_text(), re.MULTILINE)
 
 
 def test_a_stop_ends_both_within_two_seconds(site: _Site) -> None:

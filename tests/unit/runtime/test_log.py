@@ -6,6 +6,8 @@ import json
 import os
 import threading
 import time
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from components.shared.errors import Transient
 from components.shared.runtime.line_writer import LINE_BYTES_MAX, LineWriter
 from components.shared.runtime.log import Level, Log, json_log, redact_url
 from components.shared.runtime.secrets import Secret
+from components.shared.wire.trace import trace_of_segment
 from components.shared.wire.units import NS_PER_S
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
@@ -104,6 +107,104 @@ def test_no_secret_reaches_the_line_by_any_way() -> None:
     )
     assert "hunter2" not in lines[0]
     assert json.loads(lines[0])["secret"] == "***"
+
+
+class Kept:
+    """Something that a secret may be a part of."""
+
+    def __init__(self) -> None:
+        self.login = Secret("admin:hunter2")
+
+    def __str__(self) -> str:
+        return f"kept {self.login}"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A value with a secret in it, as a request for a camera is."""
+
+    camera: str
+    login: Secret
+
+
+SECRET = Secret("admin:hunter2")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SECRET,
+        [SECRET],
+        (SECRET, 1),
+        {SECRET},
+        frozenset({SECRET}),
+        {"login": SECRET},
+        {SECRET: "login"},
+        {"a": [{"b": (SECRET,)}]},
+        Transient(f"no {SECRET}"),
+        ValueError(SECRET),
+        KeyError(SECRET),
+        f"{SECRET} {SECRET!r} {SECRET!s} {SECRET:>12}",
+        "%s %r" % (SECRET, SECRET),  # noqa: UP031 - one of the ways
+        "{0} {0!r}".format(SECRET),  # noqa: UP032 - one of the ways
+        Kept(),
+        Asked("cam-1", SECRET),
+        [Asked("cam-1", SECRET)],
+        json.dumps({"login": SECRET}, default=str),
+        repr([SECRET]),
+        partial(print, SECRET),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_secret_is_redacted_by_its_type(value: object) -> None:
+    """Whatever a field is and however deep a secret lies in it, `***` is what is written; no pattern is looked for."""
+    log, lines = _log()
+    log.bind(bound=value).error("failed", value=value)
+    assert "hunter2" not in lines[0]
+    assert "admin" not in lines[0]
+    assert "***" in lines[0]
+
+
+def test_a_secret_cannot_be_copied_into_a_document() -> None:
+    """What would put its text elsewhere, such as JSON, a copy or a pickle, is refused, or has no text to put there."""
+    with pytest.raises(TypeError):
+        json.dumps({"login": SECRET})
+    with pytest.raises(TypeError, match="not written anywhere"):
+        asdict(Asked("cam-1", SECRET))
+    assert not hasattr(SECRET, "__dict__")
+
+
+SEGMENT = "cam-1_20251121T040506.789Z"
+
+
+def _log_of_site(thing: str) -> tuple[Log, list[str]]:
+    lines: list[str] = []
+    return json_log("Capture", "INFO", lines.append, FakeClock(), thing), lines
+
+
+def test_a_line_about_a_segment_tells_its_trace() -> None:
+    """Who logs names the segment; the trace is added, once the site is known."""
+    log, lines = _log_of_site("site-1")
+    log.bind(camera="cam-1").info("segment_closed", segment=SEGMENT)
+    log.info("began")
+    log.info("told", segment=SEGMENT, trace_id="given")
+    assert [json.loads(line).get("trace_id") for line in lines] == [
+        trace_of_segment("site-1", SEGMENT),
+        None,
+        "given",
+    ]
+    unknown, lines = _log_of_site("")
+    unknown.info("segment_closed", segment=SEGMENT)
+    assert "trace_id" not in json.loads(lines[0])
+
+
+def test_a_cut_line_is_still_found() -> None:
+    """Of a record above the longest line camera and trace are told, by which it is looked for."""
+    log, lines = _log_of_site("site-1")
+    log.info("long", camera="cam-1", segment=SEGMENT, text="x" * LINE_BYTES_MAX)
+    told = json.loads(lines[0])
+    assert (told["cut"], told["camera"], told["trace_id"]) == (True, "cam-1", trace_of_segment("site-1", SEGMENT))
+    assert len(lines[0].encode()) < LINE_BYTES_MAX
 
 
 def test_an_exception_without_text_shows_its_class() -> None:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from components.shared.wire.secret import Secret
+
 _FIELD = re.compile(r'([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _HASHES: Mapping[str, Callable[[bytes], str]] = {
     # MD5 is what the protocol prescribes and most cameras know nothing else; it guards no secret of ours on disk.
@@ -39,10 +41,9 @@ def choose_challenge(headers: Sequence[str]) -> Challenge | None:
     return min(found, key=lambda challenge: order.index(challenge.algorithm), default=None)
 
 
-def authorization(
-    challenge: Challenge, user: str, password: str, method: str, url: str, count: int, client_nonce: str
-) -> str:
-    """The Authorization header of a request; `count` is how often the nonce was used, from 1."""
+def authorization(challenge: Challenge, login: Secret, method: str, url: str, count: int, client_nonce: str) -> str:
+    """The Authorization header of a request by `user:password`; `count` is how often the nonce was used, from 1."""
+    user, _, password = login.reveal().partition(":")
     if challenge.algorithm == "basic":
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
     digest = _HASHES[challenge.algorithm]

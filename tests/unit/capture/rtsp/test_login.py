@@ -3,6 +3,7 @@
 import pytest
 
 from components.capture.core.rtsp.login import Challenge, authorization, choose_challenge
+from components.shared.wire.secret import Secret
 
 
 def test_digest_example_of_rfc_7616() -> None:
@@ -20,7 +21,7 @@ def test_digest_example_of_rfc_7616() -> None:
         challenge = choose_challenge([header.format(algorithm)])
         assert challenge is not None
         assert challenge.has_qop
-        text = authorization(challenge, "Mufasa", "Circle of Life", "GET", "/dir/index.html", 1, client_nonce)
+        text = authorization(challenge, Secret("Mufasa:Circle of Life"), "GET", "/dir/index.html", 1, client_nonce)
         assert f'response="{response}"' in text
         assert "nc=00000001" in text
         assert 'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"' in text
@@ -30,7 +31,7 @@ def test_digest_without_qop() -> None:
     """The form of RFC 2069, which old firmware speaks: no count and no nonce of ours."""
     challenge = choose_challenge(['Digest realm="cam", nonce="abc"'])
     assert challenge == Challenge("md5", "cam", "abc")
-    text = authorization(challenge, "u", "p", "DESCRIBE", "rtsp://h/1", 1, "c")
+    text = authorization(challenge, Secret("u:p"), "DESCRIBE", "rtsp://h/1", 1, "c")
     assert 'response="' in text
     assert "cnonce" not in text
     assert "nc=" not in text
@@ -57,7 +58,7 @@ def test_basic() -> None:
     """RFC 7617, section 2."""
     challenge = choose_challenge(['Basic realm="WallyWorld"'])
     assert challenge is not None
-    text = authorization(challenge, "Aladdin", "open sesame", "DESCRIBE", "rtsp://h", 1, "")
+    text = authorization(challenge, Secret("Aladdin:open sesame"), "DESCRIBE", "rtsp://h", 1, "")
     assert text == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
 
 
@@ -72,6 +73,6 @@ def test_a_nonce_may_go_stale(text: str, is_stale: bool) -> None:
 def test_quotes_in_names_stay_inside() -> None:
     """A user's name cannot end its field."""
     challenge = Challenge("md5", 'a"b', "n")
-    text = authorization(challenge, 'x", uri="y', "p", "DESCRIBE", "rtsp://h", 1, "")
+    text = authorization(challenge, Secret('x", uri="y:p'), "DESCRIBE", "rtsp://h", 1, "")
     assert r'username="x\", uri=\"y"' in text
     assert r'realm="a\"b"' in text
