@@ -166,6 +166,9 @@ class SourceSection(_Section):
 
     A URL `folder:///PATH` takes the files that something else puts into that folder (an FTP server, the disk of another
     recorder); `time_zone` is then the one that their names tell their times in, the site's if it is not given.
+
+    A change of this section is tried beside the source that is recorded, which stays until the new one shows a picture;
+    without `trial` it is followed at once: for a camera that serves only one connection.
     """
 
     url: SourceUrl
@@ -173,6 +176,7 @@ class SourceSection(_Section):
     transport: Literal["tcp", "udp"] = "tcp"
     reader: Literal["own", "libav"] = "own"
     time_zone: TimeZoneName | None = None
+    trial: bool = True
 
 
 class SubStreamSection(_Section):

@@ -30,10 +30,11 @@ class Applied:
 
 def describe(state: DocumentState, applied: Mapping[str, Applied], lost: str | None = None) -> Json:
     """Everything about a document, for the operator's report; members that say nothing are None or empty."""
+    verbs = {"refused": "refuses it", "pending": "does not follow it yet"}
     refusals = [
-        f"{component} refuses it: {one.error or 'no reason given'}"
+        f"{component} {verbs[one.state]}: {one.error or 'no reason given'}"
         for component, one in sorted(applied.items())
-        if one.state == "refused" and one.sha256 == state.sha256
+        if one.state in verbs and one.sha256 == state.sha256
     ]
     return {
         "state": state.state,
