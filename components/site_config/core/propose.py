@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.shared.errors import Rejected
+from components.shared.wire.json_patch import apply_patch, same
 from components.shared.wire.site_config import SCHEMA, SITE, camera_of_shadow, document_sha256
 from components.site_config.core.documents import ANY, Edit, Held, Picture, Raw, parse
-from components.site_config.core.json_patch import apply_patch, same
 
 EDIT_IDS_MAX = 16
 """So many proposals are remembered by id in one unsent edit; the changes of all of them are in it."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components.shared.wire.json_patch import Json
 from components.shared.wire.messages import ConfigState
 from components.shared.wire.site_config import REPORTED_BYTES_MAX, canonical_json
 from components.site_config.core.documents import DocumentState
-from components.site_config.core.json_patch import Json
 
 ERROR_CHARS_MAX = 400
 COMPONENT_ERROR_CHARS_MAX = 120

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from components.shared.errors import Rejected
 from components.shared.runtime.config import ConfigWatcher, config_folder, read_snapshot
+from components.shared.wire.json_patch import same
 from components.shared.wire.site_config import SITE, camera_shadow, document_sha256
 from components.site_config.core.documents import is_valid
-from components.site_config.core.json_patch import same
 from tests.fakes.clock import FakeClock
 from tests.fakes.config_site import ConfigSite
 from tests.fakes.memory_folder import memory_folder
