@@ -65,7 +65,7 @@ class CaptureBox:
         if secret is not None:
             source["secret"] = secret
         source |= {name: fields.pop(name) for name in ("transport", "time_zone", "trial") if name in fields}
-        document: dict[str, object] = {"schema": 1, "name": camera, "source": source, **fields}
+        document: dict[str, object] = {"schema": 2, "name": camera, "source": source, **fields}
         self.urls[camera] = url
         self._version += 1
         write_document(self.data, camera_shadow(camera), document, self._version, self.clock)

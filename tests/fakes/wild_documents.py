@@ -23,9 +23,9 @@ GOOD_SITE: dict[str, Any] = {
     "cameras": {"cam-1": "any"},
 }
 GOOD_CAMERA: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "name": "Yard",
-    "source": {"url": "rtsp://192.0.2.1/1", "secret": "yard", "transport": "tcp"},
+    "source": {"url": "rtsp://192.0.2.1/1", "secret": "yard", "transport": "tcp", "trial": True},
     "mode": "schedule",
     "schedule": {"mon": "08:00-18:00, 20:00-22:00 motion", "sun": ""},
     "manual": {"recording": True, "until": "2026-11-21T10:00:00Z"},
@@ -39,6 +39,13 @@ _TEXTS = (
     *("", " ", "any", "null", "0", "ü" * 40, "x" * 300, "x" * 9_000, "\x00", "../../etc/passwd", "a" * 33, "{{}}"),
     *("rtsp://", "rtsp://user:pass@192.0.2.1/", "http://192.0.2.1/", "rtsp://[::1", "rtsp://192.0.2.1:99999/1"),
     *("folder:///../x", "Europe/Atlantis", "25:00-26:00", "2026-11-21T10:00:00", "1,1 2,2", "f" * 64, "\u202etxt"),
+)
+_PLAUSIBLE = (
+    *("", "any", "a" * 64, "name", "UTC", "Etc/GMT+5", "America/Port-au-Prince", "tcp", "udp", "own", "libav", "off"),
+    *("continuous", "motion", "00:00-24:00", "01:00-02:00,03:00-04:00 motion", " 1:00-2:00", "12:00-12:01 continuous"),
+    *("RTSP://camera/1", "rtsps://[2001:db8::1]:322/a?b=c#d", "folder:///drop", "folder:///a b", " rtsp://camera/1"),
+    *("rtsp://camera/\r\nX: y", "2026-11-21T10:00:00+00:00", "20261121T100000Z", "2026-W47-6T10:00:00Z", "2026-11-21"),
+    *("0,0 1000,0 00500,1000", "0,0 1,0 1,1 ", "\u0663,\u0663 \u0663,\u0664 \u0664,\u0664", "Ünï"),
 )
 _NUMBERS = (0, -1, 1, 2, 10**9, 2**63, -(2**63) - 1, 10**30, 0.5, -0.0, 1e308)
 _KEYS = (
@@ -99,6 +106,26 @@ def wild_document(chance: random.Random, good: dict[str, Any]) -> Any:
     document = json.loads(json.dumps(good))
     for _ in range(chance.randrange(1, 5)):
         _worsen(chance, document)
+    return document
+
+
+def nudged_document(chance: random.Random, good: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a good document with a few members left out, or replaced by others of their type: often a good one."""
+    document: dict[str, Any] = json.loads(json.dumps(good))
+    for _ in range(chance.randrange(1, 4)):
+        holder = chance.choice([one for one in _objects(document) if one])
+        name = chance.choice(sorted(holder))
+        value = holder[name]
+        if chance.randrange(4) == 0 and len(holder) > 1:
+            del holder[name]
+        elif isinstance(value, bool):
+            holder[name] = not value
+        elif isinstance(value, int):
+            holder[name] = chance.randrange(-1, 700)
+        elif isinstance(value, float):
+            holder[name] = chance.choice((0.01, 100, 1, 99.99, 3.0, 1e-300))
+        elif isinstance(value, str):
+            holder[name] = chance.choice(_PLAUSIBLE)
     return document
 
 

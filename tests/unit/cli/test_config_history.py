@@ -150,3 +150,4 @@ def test_force(nvr: Nvr, site: ConfigSite) -> None:
     nvr("config", "set", "camera-yard", "source.url", "rtsp://192.0.2.3/1", "--force", "--data", site.data)
     site.look()
     assert (site.in_force("camera-yard") or {})["source"] == {"url": "rtsp://192.0.2.3/1", "trial": False}
+    assert (site.in_force("camera-yard") or {})["schema"] == 2

@@ -28,6 +28,7 @@ CAMERA_FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"name": None}, "name"),
     ({"source": {"url": None}}, "source.url"),
     ({"source": {"url": "rtsp://viewer:secret-word@192.0.2.1/"}}, "source.url"),
+    ({"source": {"url": "rtsp://192.0.2.1/1\r\nX-Other: line"}}, "source.url"),
     ({"source": {"secret": "Not A Name"}}, "source.secret"),
     ({"source": {"transport": "pigeon"}}, "source.transport"),
     ({"mode": "sometimes"}, "mode"),
