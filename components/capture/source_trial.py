@@ -68,6 +68,11 @@ class TrialThread:
         self._has_ended = threading.Event()
         threading.Thread(target=self._run, name=f"try-{stem}", daemon=True).start()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the camera has answered: from then on a keyframe is waited for."""
+        return self._opened_ns is not None
+
     def look(self) -> Verdict | None:
         """See Trial."""
         if self._verdict is not None:
