@@ -31,6 +31,9 @@ HISTORIES_MAX = 300
 """Documents with a history, those of cameras that are gone among them; the one that changed first goes first."""
 
 
+DEPTH_MAX = 10
+"""Twice as deep as our documents, and deeper than AWS IoT takes: what is deeper is not kept."""
+
 REASON_CHARS_MAX = 1_000
 """All faults of a document as a rule; a wild one has thousands."""
 
@@ -97,7 +100,7 @@ class History:
         edits: tuple[str, ...] = (),
         reason: str | None = None,
     ) -> Entry:
-        document = None if raw is None or len(canonical_json(raw)) > SHADOW_BYTES_MAX else dict(raw)
+        document = dict(raw) if raw is not None and _is_kept(raw) else None
         if document is not None and state == "refused":
             document = _redacted(document)
         reason = reason and reason[:REASON_CHARS_MAX]
@@ -139,6 +142,15 @@ class History:
                 self._entries.pop(name, None)
         except Transient as error:
             self._log.debug("history_not_removed", error=error)
+
+
+def _is_kept(raw: Raw) -> bool:
+    """Whether a document is of a size and depth that a shadow can have."""
+    values: list[Any] = [raw]
+    for _ in range(DEPTH_MAX):
+        holders = [value for value in values if isinstance(value, Mapping | list)]
+        values = [inner for one in holders for inner in (one.values() if isinstance(one, Mapping) else one)]
+    return not values and len(canonical_json(raw)) <= SHADOW_BYTES_MAX
 
 
 def _redacted(value: Any) -> Any:

@@ -19,6 +19,7 @@ from components.shared.wire.config_history import (
 from components.shared.wire.site_config import SITE
 from components.site_config.history import HISTORIES_MAX
 from tests.fakes.config_site import ConfigSite, camera
+from tests.fakes.wild_documents import WildStore
 
 
 @pytest.fixture
@@ -178,3 +179,21 @@ def test_histories_are_few(site: ConfigSite) -> None:
     assert len(kept) == HISTORIES_MAX
     assert set(kept[:3]) == {"site", "camera-new", "camera-yard"}
     assert kept[-1] == "camera-old-3"
+
+
+def test_a_bottomless_document_is_told_and_not_kept(tmp_path: Path) -> None:
+    """What no shadow could hold stands in the history with its reason alone."""
+    site = ConfigSite(tmp_path / "data", WildStore()).start()
+    site.store.configure({"yard": camera()})
+    site.sweep()
+    assert isinstance(site.store, WildStore)
+    for depth in (5, 900):
+        deep: object = "deep"
+        for _ in range(depth):
+            deep = {"a": deep}
+        site.store.wild["camera-yard"] = {"deep": deep}
+        site.hint("camera-yard")
+        site.sweep()
+    entries = read_history(site.data, "camera-yard")
+    assert [(entry.state, entry.raw is None) for entry in entries[1:]] == [("refused", False), ("refused", True)]
+    assert "deep" in (entries[2].reason or "")
