@@ -41,6 +41,7 @@ MEMBER_TEXTS: Mapping[str, str] = {
     "MotionSection.event_margin_s": "how much before and after motion belongs to its event, in seconds",
     "MotionSection.event_quiet_s": "how long nothing moves until an event has ended, in seconds",
     "HealthSection.telemetry_s": "the time between two reports to the cloud, in seconds",
+    "HealthSection.prometheus_port": "the port on loopback at which Prometheus finds all figures; 0 for none",
     "CameraDocument.schema": _SCHEMA_TEXT,
     "CameraDocument.name": "what people call the camera",
     "CameraDocument.source": "where the video comes from",
