@@ -10,12 +10,19 @@ is kept, and taken at its next start.
     ./nvr config set camera-cam-1 name '"Front door"'
     ./nvr config set camera-cam-9 . '{"schema": 1, "name": "Yard", "source": {"url": "rtsp://192.0.2.9/1"}}'
     ./nvr config set site cameras.cam-9 null              remove a camera; its footage stays
+    ./nvr config history camera-cam-1                     who changed what when, and what became of it
+    ./nvr config diff camera-cam-1 3                      what has changed since version 3 of its history
+    ./nvr config undo camera-cam-1                        put the version before the present one in force again
+
+A camera whose `source` is changed goes on with the old one until the new one shows a picture; `--force` (which sets
+`source.trial` to false) has it followed at once.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 import uuid
 from collections.abc import Mapping
@@ -23,11 +30,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from cli.config_history import (
+    Difference,
+    HistoryRow,
+    Undo,
+    change_lines,
+    difference,
+    history_lines,
+    plan_undo,
+    rows_of,
+)
 from cli.observe import is_running
 from cli.output import add_data_argument, add_json_argument, no_site, print_json, print_table
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.config import config_folder
 from components.shared.runtime.files import write_durably
+from components.shared.wire.json_patch import apply_patch
 from components.shared.wire.object_keys import check_id
 from components.shared.wire.site_config import SITE, camera_of_shadow
 from local.site import Layout
@@ -57,12 +75,12 @@ class Change:
     error: str | None = None
 
 
-ANSWER = dict[str, dict[str, Any]] | DocumentInForce | Change
+ANSWER = dict[str, dict[str, Any]] | DocumentInForce | Change | list[HistoryRow] | Difference
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="get|set")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="get|set|diff|history|undo")
     getting = actions.add_parser("get", help="what is in force, pending or refused")
     getting.add_argument("shadow", nargs="?", help="site or camera-ID (default: all)")
     getting.add_argument("path", nargs="?", default=".", help="a member, such as recording.segment_s")
@@ -70,13 +88,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     setting.add_argument("shadow", help="site or camera-ID")
     setting.add_argument("path", help="a member, such as recording.segment_s; `.` for the whole document")
     setting.add_argument("value", help="JSON, or plain text; `null` removes the member")
-    for sub in (getting, setting):
+    setting.add_argument("--force", action="store_true", help="follow a camera's new source at once, without a trial")
+    history = actions.add_parser("history", help="every version: who made it, when, what it changed, what became of it")
+    history.add_argument("shadow", nargs="?", help="site or camera-ID (default: all)")
+    differing = actions.add_parser("diff", help="what differs between two versions of a document")
+    differing.add_argument("shadow", help="site or camera-ID")
+    differing.add_argument("old", nargs="?", help="a number of the history, in-force, wanted (by the cloud) or waiting")
+    differing.add_argument("new", nargs="?", help="the same (default: in-force)")
+    undoing = actions.add_parser("undo", help="put a former version in force again, as a new edit")
+    undoing.add_argument("shadow", help="site or camera-ID")
+    undoing.add_argument("--to", type=int, metavar="NUMBER", help="of the history (default: the version before)")
+    undoing.add_argument("--yes", action="store_true", help="do not ask")
+    for sub in (getting, setting, history, differing, undoing):
         add_data_argument(sub)
         add_json_argument(sub)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Get or set."""
+    """Do what the action says."""
     folder = config_folder(arguments.data)
     if not folder.is_dir():
         raise no_site(arguments.data)
@@ -85,13 +114,72 @@ def run(arguments: argparse.Namespace) -> int:
         if camera is None:
             raise Rejected(f"{arguments.shadow!r} is no document: `site` or `camera-ID` was due")
         check_id(camera, "camera id")
-    if arguments.action == "set":
-        changes = merge_patch(arguments.path, _parsed(arguments.value))
-        return tell_change(arguments.shadow, propose(arguments.data, arguments.shadow, changes), arguments.json)
+    return _ACTIONS[arguments.action](arguments)
+
+
+def _get(arguments: argparse.Namespace) -> int:
+    folder = config_folder(arguments.data)
     states = _read(folder / "report.json") or {}
     if arguments.shadow is None:
         return _print_states(states, arguments.json)
     return _print_document(arguments, states.get(arguments.shadow, {}))
+
+
+def _set(arguments: argparse.Namespace) -> int:
+    changes = merge_patch(arguments.path, _parsed(arguments.value))
+    is_source = arguments.shadow != SITE and isinstance(changes, dict) and bool(changes.keys() & {"source", "sub"})
+    if arguments.force:
+        if not is_source:
+            raise Rejected("--force is for a camera's source: everything else is in force at once anyway")
+        changes = apply_patch(changes, {"source": {"trial": False}})
+    change = propose(arguments.data, arguments.shadow, changes)
+    code = tell_change(arguments.shadow, change, arguments.json)
+    if is_source and code == 0 and not (arguments.force or arguments.json):
+        print(f"a new source is tried before the old one is left: `./nvr config get {arguments.shadow}` tells")
+    return code
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    rows = rows_of(arguments.data, arguments.shadow)
+    if arguments.json:
+        print_json(rows)
+    else:
+        titles = ("document", "number", "when", "by", "state", "version", "changed")
+        print_table(titles, history_lines(rows), "No document has been in force here yet.")
+    return 0
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    found = difference(arguments.data, arguments.shadow, arguments.old, arguments.new)
+    if arguments.json:
+        print_json(found)
+        return 0
+    print(f"{found.document}, {found.old} to {found.new}:" + ("" if found.changes else " no difference"))
+    for line in change_lines(found.changes):
+        print(line)
+    return 0
+
+
+def _undo(arguments: argparse.Namespace) -> int:
+    undo = plan_undo(arguments.data, arguments.shadow, arguments.to)
+    if not (arguments.yes or _is_confirmed(undo)):
+        print("nothing was changed")
+        return 1
+    change = propose(arguments.data, undo.document, undo.patch, base_version=undo.base_version)
+    return tell_change(undo.document, change, arguments.json)
+
+
+def _is_confirmed(undo: Undo) -> bool:
+    """Show what an undo changes and ask; Rejected when there is nobody to ask."""
+    if not sys.stdin.isatty():
+        raise Rejected("an undo changes what is in force: say --yes, or run it in a terminal")
+    print(f"version {undo.number} of {undo.document} is put back:")
+    for line in change_lines(undo.changes):
+        print(line)
+    return input("Go on? [y/N] ").strip().lower() in {"y", "yes"}
+
+
+_ACTIONS = {"get": _get, "set": _set, "diff": _diff, "history": _history, "undo": _undo}
 
 
 def _print_document(arguments: argparse.Namespace, state: Mapping[str, Any]) -> int:
@@ -137,13 +225,15 @@ def _because(state: Mapping[str, Any]) -> str:
     return "".join(f": {reason}" for reason in reasons if reason)
 
 
-def propose(data: Path, document: str, changes: Any, answer_s_max: float = ANSWER_S_MAX) -> Change:
+def propose(
+    data: Path, document: str, changes: Any, answer_s_max: float = ANSWER_S_MAX, base_version: int | None = None
+) -> Change:
     """Hand a change to the site's configuration component; Transient when it runs and does not answer in time."""
     proposal = uuid.uuid4().hex
     folder = config_folder(data) / "proposals"
     if not folder.is_dir():
         raise no_site(data)
-    body = {"document": document, "changes": changes, "base_version": None}
+    body = {"document": document, "changes": changes, "base_version": base_version}
     write_durably(folder / f"{proposal}.json", json.dumps(body).encode())
     if not is_running(Layout(data)):
         return Change("kept")

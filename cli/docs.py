@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cli import bench, lab
 from cli.__main__ import GROUPS, build_parser, module_of
+from cli.document_schemas import document_schema
 from cli.steps import ROOT
 from components.shared.errors import Rejected
 from components.shared.wire import metrics, topics
@@ -171,8 +172,8 @@ class _PlainFormatter(argparse.RawDescriptionHelpFormatter):
 def schemas() -> dict[str, object]:
     """The JSON Schemas of all answers, and of the shadow documents."""
     found: dict[str, object] = {
-        "shadow-site": SiteDocument.model_json_schema(),
-        "shadow-camera": CameraDocument.model_json_schema(),
+        "shadow-site": document_schema(SiteDocument),
+        "shadow-camera": document_schema(CameraDocument),
     }
     for names in GROUPS.values():
         for name in names:

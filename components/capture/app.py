@@ -27,9 +27,13 @@ from components.capture.hints import Hints
 from components.capture.import_ledger import ImportLedger
 from components.capture.janitor import Janitor, JanitorTools
 from components.capture.packet_source import OpenSource
+from components.capture.proven_sources import ProvenSources
 from components.capture.recorded_file import DISK, DiskDoor
 from components.capture.remote_rows import answering
+from components.capture.source_trial import StartTrial
 from components.capture.stream_ledger import StreamLedger
+from components.capture.trial_process import try_in_processes
+from components.capture.trials import Trials
 from components.capture.update_guard import UpdateGuard
 from components.capture.workshop import RecorderLimits
 from components.capture.zygote_link import ZYGOTE_COMMAND, Zygote
@@ -73,9 +77,10 @@ class Supplies:
 
 @dataclass(frozen=True, slots=True)
 class Hiring:
-    """How crews come about, and what is to be done when there are none any more."""
+    """How crews come about, how sources are tried, and what is to be done when there are no crews any more."""
 
     hire: HireCrew
+    start_trial: StartTrial
     close: Callable[[], None]
 
 
@@ -144,7 +149,8 @@ def assemble(
     crews = Crews(hired.hire, settle, context.status, clock, log)
     applied = AppliedReporter(context.bus, context.name, clock)
     known = frozenset(stream_stem(row.camera, row.stream) for row in catalogue.streams())
-    cameras = Cameras(context, applied, crews, disk, make_ledger, known, start)
+    trials = Trials(hired.start_trial, ProvenSources(context.data, log), context.data, context.status, clock, log)
+    cameras = Cameras(context, applied, crews, disk, make_ledger, trials, known, start)
 
     guard = UpdateGuard(context.bus, catalogue.open_segments, lambda: cameras.segment_ns, clock, log)
     all_closed = threading.Event()
@@ -221,7 +227,7 @@ def hire_processes(
         )
         return CrewProcess(setup, zygote.fork(), table, zygote, context.status, context.clock, hung_ns)
 
-    return Hiring(hire, zygote.close)
+    return Hiring(hire, try_in_processes(context.data, context.clock), zygote.close)
 
 
 def media_folder(data: Path) -> Path:

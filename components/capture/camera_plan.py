@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.capture.core.schedule import NotRecorded
 from components.capture.packet_source import Reader, Transport
@@ -25,10 +25,21 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a stream is read, and how; `secret` is a name. Another one is tried before the old one is left."""
+
+    url: str
+    secret: str | None
+    transport: Transport
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
 class CameraPlan:
     """How to read a stream: a change of it begins the worker anew, but for what is wanted of it.
 
-    `time_zone` is that of the names of files, for a camera whose footage comes as files; empty for others.
+    `time_zone` is that of the names of files, for a camera whose footage comes as files; empty for others. `is_tried`:
+    whether another source is tried beside the one that is recorded.
     """
 
     url: str
@@ -39,6 +50,16 @@ class CameraPlan:
     wanted: Wanted = field(default=Wanted(), compare=False)
     time_zone: str = ""
     reader: Reader = "own"
+    is_tried: bool = field(default=True, compare=False)
+
+    @property
+    def source(self) -> Source:
+        """Where it is read."""
+        return Source(self.url, self.secret, self.transport, self.reader)
+
+    def reading(self, source: Source) -> CameraPlan:
+        """The same of another source."""
+        return replace(self, url=source.url, secret=source.secret, transport=source.transport, reader=source.reader)
 
     @property
     def folder(self) -> str | None:

@@ -3,7 +3,7 @@
 Cameras come, go and change while the others are recorded without a break. A change of how a stream is read ends its
 worker, with every segment closed, and begins a new one; what is wanted of it, by mode, schedule or hand, changes while
 it is read, at its moment; the length of segments changes for all at once. A camera that failed is tried at once when
-its secret is written anew. Who records them is the crews' matter.
+its secret is written anew. Another source is followed once its trial has passed. Who records them is the crews' matter.
 
 Streams are known by their stems: `cam-1`, and `cam-1~sub` for its sub stream.
 """
@@ -22,6 +22,7 @@ from components.capture.crews import Crews
 from components.capture.group_sync import GroupSync
 from components.capture.stream_ledger import StreamLedger
 from components.capture.stream_plans import plan_streams
+from components.capture.trials import Trials
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.applied import AppliedReporter
 from components.shared.runtime.component import Context
@@ -65,6 +66,7 @@ class Cameras:
         crews: Crews,
         disk: GroupSync,
         make_ledger: MakeLedger,
+        trials: Trials,
         known: frozenset[str],
         start: WorkerStart,
     ) -> None:
@@ -77,6 +79,7 @@ class Cameras:
         self._data = context.data
         self._clock = context.clock
         self._make_ledger = make_ledger
+        self._trials = trials
         self._known = set(known)
         self._start = start
         self._log = context.log
@@ -106,11 +109,13 @@ class Cameras:
                 self._crews.look()
                 self._clock.wait(stop, TEND_NS)
         finally:
+            self._trials.end_all()
             self._crews.end_all(END_NS_MAX)
 
     def look(self) -> None:
         """Follow what has changed."""
         self._follow_config()
+        self._follow_trials()
         self._follow_clock()
         for camera, running in list(self._running.items()):
             if not self._crews.holds(camera):
@@ -136,7 +141,7 @@ class Cameras:
     def _report(self) -> None:
         now_ns = self._clock.monotonic_ns()
         if self._snapshot is not None and (self._report_due_ns is None or now_ns >= self._report_due_ns):
-            self._applied.report(self._snapshot)
+            self._applied.report(self._snapshot, self._trials.refused(), self._trials.pending())
             self._report_due_ns = now_ns + REPORT_NS
 
     def _follow_config(self) -> None:
@@ -157,7 +162,21 @@ class Cameras:
         self._is_planned = False
         # A camera whose document is not good (yet) is still one of the site's: its record goes on.
         self._named = frozenset(stem for camera in site.cameras for stem in self._stems(camera))
+        self._trials.retain(self._named)
         self._log.info("config_followed", cameras=len(self._documents), segment_s=site.recording.segment_s)
+
+    def _follow_trials(self) -> None:
+        """Note where pictures come from, and choose anew where a trial has ended."""
+        statuses = self.statuses()
+        for stem, running in self._running.items():
+            status = statuses.get(stem)
+            has_pictures = status is not None and running.plan.is_on and status.state in ("recording", "off")
+            if has_pictures and running.plan.folder is None and self._trials.prove(stem, running.plan.source):
+                self._is_planned = False
+        if self._trials.look(statuses):
+            self._is_planned = False
+        if not self._is_planned:
+            self._report_due_ns = None
 
     def _stems(self, camera: str) -> list[str]:
         """The streams that a camera of the site may have, by all that is known of it."""
@@ -176,7 +195,7 @@ class Cameras:
             self._decisions[camera] = (now_ns, decide(wish, now_ns))
         self._is_planned = True
         self._plans = {
-            stem: plan
+            stem: self._trials.choose(stem, plan)
             for camera, document in self._documents.items()
             for stem, plan in plan_streams(camera, document, self._decisions[camera][1], self._zone.key).items()
         }

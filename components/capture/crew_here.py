@@ -11,6 +11,7 @@ from components.capture.picture_check import is_whole
 from components.capture.pump import Pump
 from components.capture.scribe import Scribe
 from components.capture.snapshots import Snapshots
+from components.capture.source_trial import TrialThread, TrialTools
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.catalogue.imports import Imports
 
@@ -32,4 +33,5 @@ def hire_here(supplies: Supplies, open_source: OpenSource, limits: RecorderLimit
         make_worker = workers_of(workshop, supplies.catalogue, imports, supplies.volume, supplies.hints, context.log)
         return CameraThreads(name, make_worker, workshop, context.log)
 
-    return Hiring(hire, lambda: None)
+    tools = TrialTools(context.data, open_source, is_whole, context.clock)
+    return Hiring(hire, lambda stem, source: TrialThread(stem, source, tools), lambda: None)

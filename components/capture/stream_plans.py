@@ -25,6 +25,7 @@ def plan_streams(camera: str, document: CameraDocument, decision: Decision, site
             wanted=main,
             reader=source.reader,
             time_zone=(source.time_zone or site_zone) if source.url.startswith(FOLDER_SCHEME) else "",
+            is_tried=source.trial,
         )
     }
     if sub is not None:
@@ -33,5 +34,6 @@ def plan_streams(camera: str, document: CameraDocument, decision: Decision, site
             *(sub.url, source.secret, sub.transport, document.audio, is_on),
             wanted=Wanted(wanted.recorded, wanted.cause, snapshot_ns),
             reader=source.reader,
+            is_tried=source.trial,
         )
     return plans

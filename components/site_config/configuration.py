@@ -34,6 +34,7 @@ from components.site_config.core.documents import Desired, DocumentState, Edit, 
 from components.site_config.core.merge import Decision, Push, decide, effective_site, secret_names, secret_of
 from components.site_config.core.propose import Proposal, propose
 from components.site_config.core.rebase import Lost
+from components.site_config.history import History
 from components.site_config.journal import Answer, Journal, JournalFile, LostEdit
 from components.site_config.shadow_store import Shadow
 
@@ -62,6 +63,7 @@ class Configuration:
         self._bus = bus
         self._clock = clock
         self._log = log
+        self._history = History(data, clock, log, step)
         self._lock = threading.Lock()
         self._desired: dict[str, Desired] = {}
         self._arriving: dict[str, Desired] = {}
@@ -254,6 +256,7 @@ class Configuration:
         self._keep(replace(self._journal, edits={**self._journal.edits, name: edit}))
 
     def _do(self, decision: Decision) -> None:
+        self._history.lost(decision.lost, self._journal.edits)
         lost = self._still_lost(decision)
         if decision.edits != self._journal.edits or lost != self._journal.lost:
             self._keep(replace(self._journal, edits=decision.edits, lost=lost))
@@ -274,6 +277,9 @@ class Configuration:
             self._log.info("document_removed", document=name)
         self._remove_strays()
         self._set_states(decision)
+        self._history.follow(self._in_force, decision.edits)
+        self._history.told(decision.states, self._desired)
+        self._history.gone(decision.remove)
 
     def _remove_strays(self) -> None:
         """Remove what a worker that was killed in between has left of a camera that the site does not name."""

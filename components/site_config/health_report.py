@@ -13,9 +13,9 @@ from components.shared.catalogue.health import HealthReader, SummaryRow
 from components.shared.errors import Transient
 from components.shared.runtime.bus import Inbox
 from components.shared.runtime.clock import Clock
+from components.shared.wire.json_patch import Json, make_patch
 from components.shared.wire.site_config import HEALTH
 from components.shared.wire.units import NS_PER_S
-from components.site_config.core.json_patch import Json, make_patch
 from components.site_config.shadow_store import ShadowStore
 
 REPORT_NS_MIN = 10 * NS_PER_S

@@ -17,11 +17,11 @@ from typing import Any
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.config import config_folder
 from components.shared.runtime.files import disk_errors, make_folders, write_durably
+from components.shared.wire.json_patch import Json, make_patch
 from components.shared.wire.messages import ConfigApplied
 from components.shared.wire.units import NS_PER_S
 from components.site_config.configuration import Configuration
 from components.site_config.core.documents import DocumentState
-from components.site_config.core.json_patch import Json, make_patch
 from components.site_config.core.report import Applied, describe, reported
 
 SETTLE_NS = NS_PER_S

@@ -14,11 +14,11 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.bus import CloudInbox, CloudMessage
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.log import Log
+from components.shared.wire.json_patch import apply_patch
 from components.shared.wire.site_config import SITE, camera_of_shadow
 from components.shared.wire.units import NS_PER_S
 from components.site_config.configuration import Configuration
 from components.site_config.core.fetches import Fetched, next_due
-from components.site_config.core.json_patch import apply_patch
 from components.site_config.core.merge import Push
 from components.site_config.reporting import Report, Reporting
 from components.site_config.shadow_store import ShadowStore, VersionConflict

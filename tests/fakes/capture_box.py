@@ -59,13 +59,13 @@ class CaptureBox:
     def set_camera(self, camera: str, url: str, secret: str | None = None, **fields: object) -> None:
         """Put a camera's document and the site's in force.
 
-        Fields of the source: `transport`, `time_zone`; of the camera: others.
+        Fields of the source: `transport`, `time_zone`, `trial`; of the camera: others.
         """
         source: dict[str, object] = {"url": url}
         if secret is not None:
             source["secret"] = secret
-        source |= {name: fields.pop(name) for name in ("transport", "time_zone") if name in fields}
-        document: dict[str, object] = {"schema": 1, "name": camera, "source": source, **fields}
+        source |= {name: fields.pop(name) for name in ("transport", "time_zone", "trial") if name in fields}
+        document: dict[str, object] = {"schema": 2, "name": camera, "source": source, **fields}
         self.urls[camera] = url
         self._version += 1
         write_document(self.data, camera_shadow(camera), document, self._version, self.clock)

@@ -21,22 +21,31 @@ REPEAT_NS = 60 * NS_PER_S
 """How soon a SiteConfig that lost an answer, or has started again, knows it."""
 
 
-def answers(component: str, snapshot: Snapshot, refused: Mapping[str, str] | None = None) -> tuple[ConfigApplied, ...]:
-    """One answer per document. `refused` gives the component's own reasons against valid ones, by document name."""
-    reasons = dict(refused or {})
+def answers(
+    component: str,
+    snapshot: Snapshot,
+    refused: Mapping[str, str] | None = None,
+    pending: Mapping[str, str] | None = None,
+) -> tuple[ConfigApplied, ...]:
+    """One answer per document. `refused` gives the component's own reasons against valid ones, by document name.
+
+    `pending` says what the component waits for before it follows a document.
+    """
+    reasons, waits = dict(refused or {}), dict(pending or {})
     documents: dict[str, Loaded[SiteDocument] | Loaded[CameraDocument]] = {SITE: snapshot.site}
     documents.update({camera_shadow(camera): loaded for camera, loaded in snapshot.cameras.items()})
     found = []
     for name in sorted(documents.keys() | snapshot.faults.keys()):
         loaded = documents.get(name)
-        reason = snapshot.faults.get(name) or reasons.get(name)
+        refusal = snapshot.faults.get(name) or reasons.get(name)
+        reason = refusal or waits.get(name)
         found.append(
             ConfigApplied(
                 component=component,
                 document=name,
                 version=loaded.version if loaded else 0,
                 sha256=loaded.sha256 if loaded else "",
-                state="in_force" if reason is None else "refused",
+                state="in_force" if reason is None else "refused" if refusal else "pending",
                 error=None if reason is None else redact_url(reason)[:ERROR_TEXT_CHARS_MAX],
             )
         )
@@ -59,10 +68,15 @@ class AppliedReporter:
         self._said: dict[str, ConfigApplied] = {}
         self._all_said_ns: MonotonicNs | None = None
 
-    def report(self, snapshot: Snapshot, refused: Mapping[str, str] | None = None) -> None:
+    def report(
+        self,
+        snapshot: Snapshot,
+        refused: Mapping[str, str] | None = None,
+        pending: Mapping[str, str] | None = None,
+    ) -> None:
         """Say what is due. What the core does not take is due again at the next call; nothing is raised for it."""
         now_ns = self._clock.monotonic_ns()
-        due = answers(self._component, snapshot, refused)
+        due = answers(self._component, snapshot, refused, pending)
         repeat = self._all_said_ns is None or now_ns - self._all_said_ns >= REPEAT_NS
         if repeat:
             self._said.clear()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 """The keys of a schedule, in the order of `datetime.weekday`."""
@@ -80,8 +80,15 @@ def _check_moment(text: str) -> str:
     return text
 
 
-Day = Annotated[str, Field(max_length=256), AfterValidator(_check_day)]
-Moment = Annotated[str, AfterValidator(_check_moment)]
+Day = Annotated[
+    str,
+    Field(max_length=256),
+    AfterValidator(_check_day),
+    WithJsonSchema({"type": "string", "maxLength": 256, "pattern": r"^[\s\d:,-]*((continuous|motion)[\s\d:,-]*)*$"}),
+]
+Moment = Annotated[
+    str, AfterValidator(_check_moment), WithJsonSchema({"type": "string", "pattern": r"^\d{4}-?(\d\d-?\d\d|W\d\d)"})
+]
 
 
 class _Section(BaseModel):

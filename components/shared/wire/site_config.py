@@ -1,7 +1,8 @@
 """The documents of the device shadows: what a site and its cameras are configured to be.
 
 A document has a `schema` number. Unknown keys are faults, unless the document's schema is newer than this reader's:
-then they are ignored and named, because two releases meet in the field. All faults are reported together. Few
+then they are ignored and named, because two releases meet in the field. An older one is migrated when it is read, see
+`schema_steps`. All faults are reported together. Few
 leaves, since every leaf of a shadow carries metadata: a polygon is one text of points, maps are keyed by id.
 
     site            time zone, recording, motion, and which cameras exist (id to hash of the camera's document)
@@ -21,7 +22,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from components.shared.errors import Rejected
 from components.shared.wire.alert_config import AlertsSection
@@ -35,8 +36,9 @@ from components.shared.wire.recording_config import (
     RetentionSection,
     ScheduleSection,
 )
+from components.shared.wire.schema_steps import OLDEST_SCHEMA, STEPS, Kind, early_members, migrated, stated_schema
 
-SCHEMA = 1
+SCHEMA = STEPS[-1].schema
 """The newest schema that this release reads."""
 
 SHADOW_BYTES_MAX = 8_192
@@ -80,6 +82,8 @@ def _check_folder(text: str) -> str:
 
 
 def _check_url(text: str) -> str:
+    if any(character <= " " or character == "\x7f" for character in text):
+        raise ValueError("a camera's URL holds neither blanks nor control characters")
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -112,11 +116,21 @@ def _check_time_zone(text: str) -> str:
     return text
 
 
-Polygon = Annotated[str, AfterValidator(_check_polygon)]
-CameraUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_url)]
-SourceUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_source_url)]
-SecretName = Annotated[str, AfterValidator(_check_secret_name)]
-TimeZoneName = Annotated[str, AfterValidator(_check_time_zone)]
+def _shown_as(pattern: str, **more: int) -> Any:
+    """What the published JSON Schema says of a text that a function checks: not more than that function."""
+    return WithJsonSchema({"type": "string", **more, "pattern": pattern})
+
+
+_RTSP = "[Rr][Tt][Ss][Pp][Ss]?://"
+_IS_POLYGON = _shown_as(r"^\d{1,5},\d{1,5}( \d{1,5},\d{1,5}){2,31}$")
+_IS_CAMERA_URL = _shown_as(f"^{_RTSP}", maxLength=512)
+_IS_SOURCE_URL = _shown_as(f"^({_RTSP}|folder:///.)", maxLength=512)
+
+Polygon = Annotated[str, AfterValidator(_check_polygon), _IS_POLYGON]
+CameraUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_url), _IS_CAMERA_URL]
+SourceUrl = Annotated[str, Field(max_length=512), AfterValidator(_check_source_url), _IS_SOURCE_URL]
+SecretName = Annotated[str, AfterValidator(_check_secret_name), _shown_as(r"^[a-z0-9-]{1,64}$")]
+TimeZoneName = Annotated[str, AfterValidator(_check_time_zone), _shown_as(r"^[A-Za-z0-9_+/-]+$")]
 RegionId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
 DocumentHash = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|any)$")]
 
@@ -150,7 +164,7 @@ class SiteDocument(_Section):
     The value of a camera is the SHA-256 of its document (`document_sha256`), or `any` for whatever its shadow holds.
     """
 
-    schema_number: int = Field(default=SCHEMA, alias="schema", ge=1)
+    schema_number: int = Field(default=OLDEST_SCHEMA, alias="schema", ge=OLDEST_SCHEMA)
     time_zone: TimeZoneName = "UTC"
     recording: RecordingSection = RecordingSection()
     retention: RetentionSection = RetentionSection()
@@ -166,6 +180,9 @@ class SourceSection(_Section):
 
     A URL `folder:///PATH` takes the files that something else puts into that folder (an FTP server, the disk of another
     recorder); `time_zone` is then the one that their names tell their times in, the site's if it is not given.
+
+    A change of this section is tried beside the source that is recorded, which stays until the new one shows a picture;
+    without `trial` it is followed at once: for a camera that serves only one connection.
     """
 
     url: SourceUrl
@@ -173,6 +190,7 @@ class SourceSection(_Section):
     transport: Literal["tcp", "udp"] = "tcp"
     reader: Literal["own", "libav"] = "own"
     time_zone: TimeZoneName | None = None
+    trial: bool = True
 
 
 class SubStreamSection(_Section):
@@ -195,7 +213,7 @@ class CameraMotionSection(_Section):
 class CameraDocument(_Section):
     """The `camera-<id>` shadow. `snapshot_s` is how often a picture is kept; 0 is never."""
 
-    schema_number: int = Field(default=SCHEMA, alias="schema", ge=1)
+    schema_number: int = Field(default=OLDEST_SCHEMA, alias="schema", ge=OLDEST_SCHEMA)
     name: str = Field(min_length=1, max_length=64)
     source: SourceSection
     mode: Mode = "continuous"
@@ -263,12 +281,18 @@ def _parse(name: str, model: type[DocumentT], raw: object) -> Parsed[DocumentT]:
     if not isinstance(raw, dict):
         raise Rejected(f"document {name}: an object was due, this is {type(raw).__name__}")
     check_bytes(name, raw)
+    kind: Kind = "site" if name == SITE else "camera"
+    early = early_members(kind, raw)
+    if early:
+        reasons = "; ".join(f"{path}: needs schema {schema}" for path, schema in early.items())
+        raise Rejected(f"document {name}: {reasons}, the document says {stated_schema(raw)}")
+    raw = migrated(kind, raw)
     try:
         return Parsed(model.model_validate(raw), ())
     except ValidationError as error:
-        schema = raw.get("schema", SCHEMA)
+        schema = stated_schema(raw)
         unknown = [fault["loc"] for fault in error.errors() if fault["type"] == "extra_forbidden"]
-        if not (isinstance(schema, int) and schema > SCHEMA and unknown):
+        if not (schema is not None and schema > SCHEMA and unknown):
             raise Rejected(f"document {name}: {describe_faults(error)}") from error
     known = _without(raw, unknown)
     try:

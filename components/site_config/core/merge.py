@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.shared.errors import Rejected
+from components.shared.wire.json_patch import Json, make_patch
 from components.shared.wire.site_config import SITE, SiteDocument, camera_of_shadow, camera_shadow, parse_site
 from components.site_config.core.documents import ANY, Desired, DocumentState, Edit, Held, Picture, Raw, parse
-from components.site_config.core.json_patch import Json, make_patch
 from components.site_config.core.rebase import Lost, rebase
 
 _HASH_SHOWN = 12

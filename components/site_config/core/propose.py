@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from components.shared.errors import Rejected
-from components.shared.wire.site_config import SCHEMA, SITE, camera_of_shadow, document_sha256
+from components.shared.wire.json_patch import apply_patch, same
+from components.shared.wire.schema_steps import OLDEST_SCHEMA, with_schema_of_members
+from components.shared.wire.site_config import SITE, camera_of_shadow, document_sha256
 from components.site_config.core.documents import ANY, Edit, Held, Picture, Raw, parse
-from components.site_config.core.json_patch import apply_patch, same
 
 EDIT_IDS_MAX = 16
 """So many proposals are remembered by id in one unsent edit; the changes of all of them are in it."""
@@ -47,6 +48,7 @@ def propose(picture: Picture, proposal: Proposal) -> Accepted:
             f"the edit was made on version {proposal.base_version}"
         )
     after = apply_patch(before.raw if before else {}, proposal.changes)
+    after = with_schema_of_members("site" if name == SITE else "camera", after)
     parse(name, after)
     edits = dict(picture.edits)
     if before is not None and same(before.raw, after):
@@ -91,7 +93,7 @@ def _with_id(edit: Edit, proposal_id: str) -> Edit:
 
 def _with_hash(site: Held | None, camera: str, sha256: str) -> Raw | None:
     """The site's document that names the camera's new one; None when it does so already."""
-    raw: dict[str, Any] = dict(site.raw) if site else {"schema": SCHEMA}
+    raw: dict[str, Any] = dict(site.raw) if site else {"schema": OLDEST_SCHEMA}
     cameras: dict[str, str] = dict(raw.get("cameras", {}))
     if cameras.get(camera) in (ANY, sha256):
         return None

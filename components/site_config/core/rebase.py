@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.shared.wire.json_patch import merge_changes, same
 from components.shared.wire.site_config import SITE, camera_of_shadow
 from components.site_config.core.documents import ANY, Desired, Edit, Raw, is_valid
-from components.site_config.core.json_patch import merge_changes, same
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from components.shared.wire.json_patch import Json
 from components.shared.wire.messages import ConfigState
 from components.shared.wire.site_config import REPORTED_BYTES_MAX, canonical_json
 from components.site_config.core.documents import DocumentState
-from components.site_config.core.json_patch import Json
 
 ERROR_CHARS_MAX = 400
 COMPONENT_ERROR_CHARS_MAX = 120
@@ -30,10 +30,11 @@ class Applied:
 
 def describe(state: DocumentState, applied: Mapping[str, Applied], lost: str | None = None) -> Json:
     """Everything about a document, for the operator's report; members that say nothing are None or empty."""
+    verbs = {"refused": "refuses it", "pending": "does not follow it yet"}
     refusals = [
-        f"{component} refuses it: {one.error or 'no reason given'}"
+        f"{component} {verbs[one.state]}: {one.error or 'no reason given'}"
         for component, one in sorted(applied.items())
-        if one.state == "refused" and one.sha256 == state.sha256
+        if one.state in verbs and one.sha256 == state.sha256
     ]
     return {
         "state": state.state,

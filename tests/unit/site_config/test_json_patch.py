@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.site_config.core.json_patch import apply_patch, make_patch, merge_changes, same
+from components.shared.wire.json_patch import apply_patch, make_patch, merge_changes, same
 
 names = st.sampled_from(["a", "b", "c"])
 leaves = st.one_of(
