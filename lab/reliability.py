@@ -34,6 +34,13 @@ MEANINGS = {
     "overview_30d_16cam_ms": "an overview of 30 days of 16 cameras, in ms",
     "manifest_1h_ms": "all segments of an hour with their GOP index, in ms",
     "startup_500k_s": "start-up with 500 000 segments, in seconds",
+    "detect_s_max": "seconds from a camera's failure until it is in health.db, at the most",
+    "shadow_s_max": "the same until it is in the `health` shadow",
+    "failures_seen": "of the six silent failures, how many were seen every time",
+    "false_alarms": "conditions of cameras that nobody caused, at the site and in the replay",
+    "replay_hours": "hours of normal footage that were replayed",
+    "false_alarms_per_hour_below": "the rate of false alarms is below this with 95 % confidence (rule of three)",
+    "replay_found_percent": "of the failures put into copies of the replay, by day and by night",
     "rebuild_files_per_s": "files per second when a lost catalogue is made again",
 }
 """What figures mean to somebody who does not read the code; others stand by their name."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from components.capture.aftermath import settle_import, settle_left
 from components.capture.camera_plan import WorkerStart
 from components.capture.cameras import Cameras
-from components.capture.clock_sync import read_synchronised
 from components.capture.clock_watch import ClockWatch, IsSynchronised
 from components.capture.core.room import Room
 from components.capture.crew import HireCrew
@@ -44,6 +43,7 @@ from components.shared.catalogue.strays import Stray
 from components.shared.catalogue.verify import Verified, verify
 from components.shared.catalogue.volumes import VolumeNote, disk_watch, identify_volumes
 from components.shared.runtime.applied import AppliedReporter
+from components.shared.runtime.clock_sync import read_synchronised
 from components.shared.runtime.component import Build, Context, Task
 from components.shared.runtime.config import ConfigWatcher
 from components.shared.runtime.files import make_folders

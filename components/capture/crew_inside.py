@@ -20,7 +20,6 @@ from dataclasses import dataclass, field, replace
 
 from components.capture.calls import Caller
 from components.capture.camera_threads import CameraThreads, workers_of
-from components.capture.clock_sync import read_synchronised
 from components.capture.clock_watch import ClockWatch
 from components.capture.core.segmenter import IsWhole
 from components.capture.crew import CameraReport
@@ -48,6 +47,7 @@ from components.capture.snapshots import Snapshots
 from components.capture.workshop import RecorderLimits, Workshop
 from components.shared.errors import NvrError, Transient
 from components.shared.runtime.clock import SystemClock
+from components.shared.runtime.clock_sync import read_synchronised
 from components.shared.runtime.line_writer import LineWriter
 from components.shared.runtime.log import Log, json_log
 from components.shared.wire.topics import CAPTURE

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from components.capture.audio_track import AudioTrack
 from components.capture.core.packets import TimedPacket, VideoParameters
-from components.capture.core.timeline import RunTimeline
+from components.capture.core.timeline import RunClock, RunTimeline
 from components.capture.group_sync import GroupSync
 from components.capture.hints import GivesHints
 from components.capture.recorded_file import DiskFailed, FileRefused, RecordedFile
@@ -31,12 +31,20 @@ from components.shared.wire.recording_config import SpanMode
 from components.shared.wire.segment_file import media_duration_ns
 from components.shared.wire.units import NS_PER_S, WallNs
 
+CLOCK_MOVED_NS = NS_PER_S
+"""A camera's clock that moves by less against the box's is told when its run ends."""
+
+CLOCK_TOLD_NS = 5 * NS_PER_S
+"""How often at most, by the camera's own ticks: one whose clock jumps all the time is not worth more rows."""
+
 
 @dataclass(slots=True)
 class _Run:
     run: str
     video: VideoParameters
     timeline: RunTimeline
+    clock: RunClock
+    clock_told_dts: int = 0
     received: int = 0
     recorded: int = 0
 
@@ -109,7 +117,7 @@ class Footage:
             )
         )
         self._audio = audio
-        self._run = _Run(run, video, timeline)
+        self._run = _Run(run, video, timeline, known, dts)
         self._log.info(
             "run_began",
             run=run,
@@ -151,7 +159,22 @@ class Footage:
             return
         if timed.packet.kind == "video":
             self._need_run().received += 1
+            if timed.packet.is_keyframe:
+                self._follow_clock(self._need_run(), timed.dts)
         self._segment.writer.write(timed)
+
+    def _follow_clock(self, run: _Run, dts: int) -> None:
+        """Tell the catalogue when the camera's clock has moved against the box's, now and then."""
+        known = run.timeline.clock
+        if known.offset_ns is None:
+            return
+        moved_ns = CLOCK_MOVED_NS if run.clock.offset_ns is None else abs(known.offset_ns - run.clock.offset_ns)
+        waited_ns = run.video.time_base.to_ns(dts - run.clock_told_dts)
+        if moved_ns < CLOCK_MOVED_NS or waited_ns < CLOCK_TOLD_NS:
+            return
+        run.clock, run.clock_told_dts = known, dts
+        told = (run.run, known.source, known.offset_ns, known.uncertainty_ns)
+        self._quietly("set_run_clock", lambda: self._catalogue.set_run_clock(*told))
 
     def end_segment(self) -> None:
         """Close the segment at hand: file, row, hint. DiskFailed, FileRefused, Transient."""

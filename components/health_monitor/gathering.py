@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
+from components.health_monitor.camera_health import CameraHealth
 from components.health_monitor.core.picture import Box, Heard, Picture, Stream, Uploads
 from components.shared.catalogue.capture import CaptureReader
 from components.shared.catalogue.sync import SyncReader
@@ -36,18 +37,21 @@ class Gathering:
         self._clock = clock
         self._watching_since_ns = clock.monotonic_ns()
         self._heard: dict[str, Heard] = {}
+        self._cameras = CameraHealth(data, clock)
 
     def take(self) -> Picture:
         """A picture of this moment."""
         self._hear()
+        streams = self._streams()
         return Picture(
             wall_ns=self._clock.wall_ns(),
             monotonic_ns=self._clock.monotonic_ns(),
             watching_since_ns=self._watching_since_ns,
             heard=dict(self._heard),
-            streams=self._streams(),
+            streams=streams,
             uploads=self._uploads(),
             box=self._probe.read(),
+            camera_faults=self._cameras.read(streams),
         )
 
     def _hear(self) -> None:

@@ -1,4 +1,4 @@
-"""Wires VideoProcessor: sweeps the closed segments, looks at each once, says what it found.
+"""Wires VideoProcessor: sweeps the closed segments, looks at each once, says what it found; watches live pictures.
 
 The cursor is the sequence of closed segments up to which everything has been looked at. A message about a closed
 segment only makes the next sweep come sooner.
@@ -6,6 +6,7 @@ segment only makes the next sweep come sooner.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from components.shared.catalogue.analysis import AnalysisWriter
@@ -19,6 +20,7 @@ from components.shared.wire.messages import Body, EventBegun, EventEnded, Segmen
 from components.shared.wire.site_config import CameraMotionSection, MotionSection
 from components.shared.wire.units import NS_PER_S, WallNs
 from components.video_processor.analysis import Analysis, Wanted
+from components.video_processor.pictures import Pictures, watch_pictures
 
 SWEEP_NS = 5 * NS_PER_S
 """How long a closed segment waits at most when the message about it was lost."""
@@ -27,6 +29,11 @@ BATCH_SEGMENTS = 20
 """So many rows are read at once: short reads, and a stop is noticed between segments."""
 
 HINTS_MAX = 100
+
+PICTURES_END_NS = NS_PER_S
+"""How long the catalogue stays open for whoever watches the pictures, of the time that the component has for
+stopping."""
+
 STALE_NS = 660 * NS_PER_S
 """An open event of a camera without new footage is ended after the longest segment and its way here."""
 
@@ -109,9 +116,16 @@ def build(context: Context) -> Sequence[Task]:
         context.bus.subscribe(topic, hints)
     sweep = Sweep(context, catalogue, capture)
     applied = AppliedReporter(context.bus, context.name, context.clock)
+    pictures = Pictures(context.data, catalogue, context.clock, context.log)
+    pictures_ended = threading.Event()
+    snapshot: Snapshot | None = None
+
+    def look_at_pictures() -> None:
+        watch_pictures(pictures, lambda: snapshot, context.clock, context.log, context.stop)
+        pictures_ended.set()
 
     def look() -> None:
-        snapshot: Snapshot | None = None
+        nonlocal snapshot
         while not context.stop.is_set():
             snapshot = context.config.poll() or snapshot
             if snapshot is not None:
@@ -123,7 +137,8 @@ def build(context: Context) -> Sequence[Task]:
                 context.status.failed(str(error))
             hints.drain()
             hints.take(context.clock, context.stop, SWEEP_NS)
+        context.clock.wait(pictures_ended, PICTURES_END_NS)
         catalogue.close()
         capture.close()
 
-    return [Task("look", look)]
+    return [Task("look", look), Task("pictures", look_at_pictures)]

@@ -215,6 +215,7 @@ class Camera:
             return
         now_ns = self._since_start_ns()
         wall_ns = self._clock.wall_ns() + round(self.spec.clock_offset_s * _SECOND_NS)
+        wall_ns += self.order.by * _SECOND_NS if self.fault is Fault.CLOCK else 0
         for viewer in self.viewers():
             if now_ns - viewer.plays_since_ns >= self.spec.first_report_s * _SECOND_NS:
                 viewer.report(now_ns, wall_ns, lambda track: self.media_ns(track, now_ns))

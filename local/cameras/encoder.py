@@ -88,7 +88,7 @@ def encode_picture(picture: Picture, progress: Callable[[int], None]) -> Encoded
     context.time_base, context.framerate = Fraction(1, picture.fps), Fraction(picture.fps)
     context.bit_rate, context.thread_count = picture.bitrate, 1
     context.options = _options(picture)
-    scene = Scene(picture.width, picture.height, picture.fps, picture.frames, picture.seed)
+    scene = Scene(picture.width, picture.height, picture.fps, picture.frames, picture.seed, picture.view)
     packets = []
     for number in range(picture.count):
         frame = av.VideoFrame.from_ndarray(scene.frame(0 if picture.still else number), format="yuv420p")

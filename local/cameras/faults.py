@@ -33,13 +33,18 @@ class Fault(enum.StrEnum):
     TIMESTAMP_JUMP = "timestamp_jump"  # the RTP timestamps jump, once
     NEW_SPS = "new_sps"  # another sequence parameter set from the next keyframe on, the same picture
     NEW_PPS = "new_pps"  # another picture parameter set alone
+    BLACK = "black"  # from the next keyframe on nothing is seen
+    COVERED = "covered"  # something is before the lens
+    BLURRED = "blurred"  # the lens is out of focus
+    MOVED = "moved"  # the camera looks elsewhere
+    CLOCK = "clock"  # the camera's own clock is off by so many seconds more
 
 
 ONCE = (Fault.TEARDOWN, Fault.RESET, Fault.HALF_OPEN, Fault.SEQUENCE_JUMP, Fault.TIMESTAMP_JUMP)
 
 LOSS_EVERY_DEFAULT = 50  # packets: hurts a few frames a second, leaves whole ones between
 AFTER_S_DEFAULT = 3
-BY_DEFAULT = {Fault.SEQUENCE_JUMP: 20_000, Fault.TIMESTAMP_JUMP: 3_600}  # packets; seconds
+BY_DEFAULT = {Fault.SEQUENCE_JUMP: 20_000, Fault.TIMESTAMP_JUMP: 3_600, Fault.CLOCK: 3_600}  # packets; seconds
 
 
 class InvalidFaultError(Exception):
@@ -56,7 +61,7 @@ class FaultOrder:
     height: int = 0
     every: int = LOSS_EVERY_DEFAULT  # LOSS, REORDER
     after_s: int = AFTER_S_DEFAULT  # REBOOT
-    by: int = 0  # SEQUENCE_JUMP: packets, TIMESTAMP_JUMP: seconds; may be negative, 0 means BY_DEFAULT
+    by: int = 0  # SEQUENCE_JUMP: packets, TIMESTAMP_JUMP, CLOCK: seconds; may be negative, 0 means BY_DEFAULT
 
 
 def parse_order(body: object) -> FaultOrder:

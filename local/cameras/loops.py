@@ -19,7 +19,7 @@ from pathlib import Path
 from local.cameras.spec import CameraSpec
 
 _MAGIC = b"EDGELOOP"
-_SHAPING_CODE = ("scene.py", "pattern.py", "encoder.py", "loops.py")
+_SHAPING_CODE = ("scene.py", "views.py", "pattern.py", "encoder.py", "loops.py")
 
 AAC_CLOCK_HZ, AAC_SAMPLES = 16_000, 1_024
 G711_CLOCK_HZ, G711_SAMPLES = 8_000, 160  # 20 ms, the packet time RFC 3551 recommends
@@ -32,6 +32,7 @@ class Picture:
 
     `still` repeats the first frame for one GOP, or for the whole loop where GOPs differ. `gops` are their lengths where
     they differ. `variant` is the same picture with another sequence ("sps") or picture ("pps") parameter set.
+    `view` is what is wrong with the lens (see views).
     """
 
     codec: str
@@ -47,6 +48,7 @@ class Picture:
     open_gop: bool = False
     gops: tuple[int, ...] = ()
     variant: str = ""
+    view: str = ""
 
     @property
     def count(self) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from local.cameras.pattern import draw_number, strip_size
+from local.cameras.views import see
 
 Plane = npt.NDArray[np.uint8]
 
@@ -63,9 +64,9 @@ def crossings(height: int, fps: int, frames: int, seed: int) -> list[Crossing]:
 
 
 class Scene:
-    """Draws the frames of one loop. It keeps the background and the noise, which are made once."""
+    """Draws the frames of one loop, as seen in a view. It keeps the background and the noise, which are made once."""
 
-    def __init__(self, width: int, height: int, fps: int, frames: int, seed: int) -> None:
+    def __init__(self, width: int, height: int, fps: int, frames: int, seed: int, view: str = "") -> None:
         self._width, self._height = width, height
         self.crossings = crossings(height, fps, frames, seed)
         random = np.random.default_rng([seed, 2])
@@ -75,6 +76,7 @@ class Scene:
             np.rint(random.normal(0.0, _NOISE_SIGMA, (height, width))).astype(np.int16) for _ in range(_NOISE_TILES)
         ]
         self._seed = seed
+        self._view = view
 
     def frame(self, number: int) -> Plane:
         """Frame `number` as one array `[height * 3 / 2, width]`: the planes Y, U, V one below the other."""
@@ -84,6 +86,7 @@ class Scene:
         for crossing in self.crossings:
             if crossing.first <= number < crossing.end:
                 self._draw(luma, chroma, crossing, number)
+        luma, chroma = see(self._view, luma, chroma)
         noise = self._noise[int(random.integers(_NOISE_TILES))]
         noise = np.roll(noise, int(random.integers(self._width)), axis=1)
         noisy = np.clip(luma.astype(np.int16) + noise, 16, 235).astype(np.uint8)

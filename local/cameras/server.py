@@ -22,7 +22,8 @@ from local.cameras.spec import WIDTH_MIN, CameraSpec, InvalidSpecError, faults_o
 
 HOST = "127.0.0.1"
 _CONTROL_BYTES_MAX = 65_536
-_OTHER_PICTURES = (Fault.FREEZE, Fault.RESOLUTION, Fault.NEW_SPS, Fault.NEW_PPS)
+_VIEWS = (Fault.BLACK, Fault.COVERED, Fault.BLURRED, Fault.MOVED)
+_OTHER_PICTURES = (Fault.FREEZE, Fault.RESOLUTION, Fault.NEW_SPS, Fault.NEW_PPS, *_VIEWS)
 _PHASES = 4  # cameras write at different moments, yet 32 of them do not wake the process 480 times a second
 _CONTROL_WAIT_S = 10.0  # a control client sends its request at once or is given up
 
@@ -131,6 +132,8 @@ class CameraServer:
             raise InvalidFaultError(f"{order.fault}: the picture cannot change where keyframes do not begin anew")
         if order.fault is Fault.FREEZE:
             return await self._library.picture(replace(picture_of(spec), still=True))
+        if order.fault in _VIEWS:
+            return await self._library.picture(replace(picture_of(spec), view=order.fault.value))
         if order.fault is not Fault.RESOLUTION:
             variant = order.fault.removeprefix("new_")
             return await self._library.picture(replace(picture_of(spec), variant=variant))

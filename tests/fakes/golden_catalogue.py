@@ -16,6 +16,7 @@ from pathlib import Path
 
 from components.shared.catalogue.alerts import AlertRow, NewAlert, clear_alert, raise_alert
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow, MotionRow, ThumbnailRow
+from components.shared.catalogue.analysis_pictures import PictureFaultRow
 from components.shared.catalogue.capture import CaptureWriter, GapRow, RunRow, SegmentRow, StreamRow, Volume, open_row
 from components.shared.catalogue.component_status import ComponentStatus, keep_statuses
 from components.shared.catalogue.health import ConditionRow, HealthWriter, SummaryRow
@@ -68,6 +69,8 @@ EVENTS = [
     EventRow("event-1", "cam-1", _at(1), _at(2), 12.5, SEGMENTS[0].segment),
     EventRow("event-2", "cam-1", _at(5), None, 3.0, SEGMENTS[1].segment),
 ]
+PICTURE_FAULTS = [PictureFaultRow("cam-2", "picture_covered", _at(3), 0.125, "12 % of the usual structure is left")]
+PICTURE_REFERENCES = {"main-h264-1280x720-colour": bytes(range(64))}
 UPLOADS = [
     UploadRow(
         *("sites/box-1/cameras/a.mp4", "segment", "cam-1", SEGMENTS[0].segment, "main", SEGMENTS[0].path, 80_200),
@@ -145,6 +148,8 @@ def write(data: Path) -> None:
     capture.close()
     analysis = AnalysisWriter.open(data)
     analysis.record(ANALYSIS, MOTIONS, THUMBNAIL, EVENTS)
+    analysis.set_picture_faults("cam-2", PICTURE_FAULTS)
+    analysis.keep_picture_references({"cam-2": PICTURE_REFERENCES})
     analysis.close()
     sync = SyncWriter.open(data)
     sync.enqueue("capture", UPLOADS, 2)

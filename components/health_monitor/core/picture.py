@@ -36,6 +36,20 @@ class Stream:
     since_ns: WallNs
     failures: int
 
+    @property
+    def subject(self) -> str:
+        """Its name in conditions: the camera's for the main stream."""
+        return self.camera if self.stream == "main" else f"{self.camera}~{self.stream}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class CameraFault:
+    """What is wrong with a camera that records, as `camera_faults` and VideoProcessor have decided."""
+
+    kind: str
+    camera: str
+    reason: str
+
 
 @dataclass(frozen=True, slots=True)
 class Uploads:
@@ -69,3 +83,4 @@ class Picture:
     streams: tuple[Stream, ...] | None
     uploads: Uploads | None
     box: Box
+    camera_faults: tuple[CameraFault, ...] = ()

@@ -48,6 +48,7 @@ class Condition:
 def judge(picture: Picture) -> tuple[Condition, ...]:
     """All conditions that hold, in a fixed order."""
     found = [*_components(picture), *_cameras(picture), *_uploads(picture), *_box(picture.box)]
+    found += [Condition(fault.kind, fault.camera, fault.reason) for fault in picture.camera_faults]
     return tuple(sorted(found))
 
 
@@ -69,6 +70,7 @@ def summarise(picture: Picture, conditions: tuple[Condition, ...]) -> dict[str, 
         "impaired": names(condition.subject for condition in conditions if condition.kind == "camera_impaired"),
         "components_down": names(item.subject for item in conditions if item.kind == "component_down"),
         "conditions": names(sorted({condition.kind for condition in conditions})),
+        "cameras_at_fault": names(sorted({fault.camera for fault in picture.camera_faults})),
         "uploads_waiting": picture.uploads.waiting if picture.uploads else 0,
         "uploads_refused": picture.uploads.refused if picture.uploads else 0,
         "disk_used_percent": round(disk_used_percent(box)),

@@ -14,11 +14,20 @@ It knows nothing of pictures, nor of the segments themselves beyond their ids.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from components.shared.catalogue.analysis_pictures import (
+    PICTURES,
+    PictureFaultRow,
+    drop_pictures,
+    put_picture_faults,
+    put_picture_references,
+    read_picture_faults,
+    read_picture_references,
+)
 from components.shared.catalogue.database import (
     READ_ROWS_MAX,
     Database,
@@ -91,7 +100,7 @@ _VERSION_1 = (
     "INSERT INTO counter (name, value) VALUES ('thumbnail_sequence', 0), ('capture_sequence', 0)",
 )
 
-ANALYSIS = Schema("analysis", (_VERSION_1,))
+ANALYSIS = Schema("analysis", (_VERSION_1, PICTURES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +246,14 @@ class AnalysisReader:
         found = self._database.read(f"SELECT {_EVENT} FROM event WHERE camera = ? AND end_ns IS NULL", camera)
         return EventRow(*found[0]) if found else None
 
+    def picture_faults(self) -> list[PictureFaultRow]:
+        """What is wrong with the pictures of cameras now."""
+        return read_picture_faults(self._database)
+
+    def picture_references(self, camera: str) -> dict[str, bytes]:
+        """What was learnt of a camera's usual picture, by mode."""
+        return read_picture_references(self._database, camera)
+
 
 def analysed_sequence(data: Path) -> int:
     """The cursor into capture.db; 0 when analysis.db does not tell. A new file of capture.db numbers on from here."""
@@ -303,6 +320,22 @@ class AnalysisWriter(AnalysisReader):
         """Every segment of capture.db up to `sequence` is recorded here or deleted there. Never moves back."""
         with self._database.transaction(f"advance to {sequence}") as do:
             _advance(do, sequence)
+
+    def set_picture_faults(self, camera: str, faults: Sequence[PictureFaultRow]) -> None:
+        """Exactly these faults hold of the camera's picture from now on."""
+        with self._database.transaction(f"camera {camera}, set picture faults") as do:
+            put_picture_faults(do, camera, faults)
+
+    def keep_picture_references(self, learnt: Mapping[str, Mapping[str, bytes]]) -> None:
+        """Keep what was learnt of these cameras' usual pictures, by camera and mode, in place of what was kept."""
+        with self._database.transaction("keep picture references") as do:
+            for camera, references in learnt.items():
+                put_picture_references(do, camera, references)
+
+    def forget_pictures_but(self, cameras: frozenset[str]) -> None:
+        """Drop faults and references of cameras that are not among these."""
+        with self._database.transaction("forget pictures") as do:
+            drop_pictures(do, cameras)
 
 
 def _within(camera: str | None, since_ns: int | None, until_ns: int | None) -> tuple[str, list[Value]]:

@@ -38,7 +38,7 @@ from components.shared.catalogue.capture_rows import (
     open_row,
 )
 from components.shared.catalogue.capture_schema import CAPTURE
-from components.shared.catalogue.database import READ_ROWS_MAX, Do, open_for_writing
+from components.shared.catalogue.database import Do, open_for_writing
 from components.shared.catalogue.sync import swept_sequence
 from components.shared.errors import Fatal, NvrError, Transient
 from components.shared.wire.object_keys import StreamName
@@ -150,11 +150,6 @@ class CaptureWriter(CaptureReader):
         with self._database.transaction(f"end run {run}") as do:
             if not do(f"{sql} end_cause END WHERE run = ? RETURNING run", ended_ns, rows.short(end_cause), run):
                 raise Fatal(f"run {run} is not in the catalogue: it cannot end")
-
-    def unended_runs(self) -> list[RunRow]:
-        """Runs that nobody ended: those going on, or, at start-up, those that a crash cut off."""
-        sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE ended_ns IS NULL ORDER BY started_ns LIMIT ?"
-        return [rows.run_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
 
     def end_cut_off_run(self, run: str) -> None:
         """Ends a run that a crash cut off where its footage ends. For start-up, when nothing is recorded yet.

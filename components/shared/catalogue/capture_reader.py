@@ -262,6 +262,11 @@ class CaptureReader:
 
         return [rows.run_row(row) for row in pages(fetch, None)]
 
+    def unended_runs(self) -> list[RunRow]:
+        """Runs that nobody ended: those going on, or, at start-up, those that a crash cut off."""
+        sql = f"SELECT {rows.RUN_COLUMNS} FROM run WHERE ended_ns IS NULL ORDER BY started_ns LIMIT ?"
+        return [rows.run_row(row) for row in self._database.read(sql, READ_ROWS_MAX)]
+
     def garbage(self) -> list[GarbageRow]:
         """Files that wait for their deletion."""
 

@@ -210,6 +210,13 @@ class CameraMotionSection(_Section):
     ignore: dict[RegionId, Polygon] = Field(default_factory=dict, max_length=8)
 
 
+class CameraPictureSection(_Section):
+    """Whether this camera's picture is watched for silent failures; `turns` says that it is turned by command (PTZ)."""
+
+    watch: bool = True
+    turns: bool = False
+
+
 class CameraDocument(_Section):
     """The `camera-<id>` shadow. `snapshot_s` is how often a picture is kept; 0 is never."""
 
@@ -224,6 +231,7 @@ class CameraDocument(_Section):
     snapshot_s: int = Field(default=30, ge=0, le=3600)
     audio: bool = True
     motion: CameraMotionSection = CameraMotionSection()
+    picture: CameraPictureSection = CameraPictureSection()
 
 
 DocumentT = TypeVar("DocumentT", SiteDocument, CameraDocument)

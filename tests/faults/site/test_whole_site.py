@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.shared.wire.topics import COMPONENTS
-from lab import bench_site, kills, stalls
+from lab import bench_site, kills, silent, stalls
 from lab.running_site import nvr_json, running_site, scene_cache
 from lab.show import Show, perform
 
@@ -50,7 +50,15 @@ def test_site_records_uploads_and_indexes(tmp_path: Path, options: tuple[str, ..
         assert all(camera["motion_events"] >= 0 for camera in status["cameras"])
 
 
-@pytest.mark.parametrize("show", [kills.SHOW, stalls.SHOW, bench_site.SHOW], ids=lambda show: show.name)
+SHOWS = [
+    kills.SHOW,
+    stalls.SHOW,
+    bench_site.SHOW,
+    pytest.param(silent.SHOW, marks=pytest.mark.timeout(900)),  # an hour of pictures is drawn, encoded and decoded
+]
+
+
+@pytest.mark.parametrize("show", SHOWS, ids=lambda show: show.name)
 def test_quick_form_of(show: Show, tmp_path: Path) -> None:
     """The quick form of a lab run or benchmark keeps all its limits."""
     told = perform(show, quick=True, work=tmp_path, say=print)

@@ -126,3 +126,26 @@ def test_run_tells_its_clock(site: Site) -> None:
     assert run.anchor_source == "arrival"
     assert run.clock_offset_ns == pytest.approx(hour_ns, abs=300 * NS_PER_MS)
     assert run.anchor_uncertainty_ns is not None and 0 < run.anchor_uncertainty_ns < NS_PER_S
+
+
+def test_camera_clock_that_jumps_during_a_run_is_told_while_it_runs(site: Site) -> None:
+    """Whoever watches the cameras' clocks need not wait for the end of a run that may last a month."""
+    hour_ns = 3_600 * NS_PER_S
+
+    def play(offset_ns: int, pictures: int) -> None:
+        for _ in range(pictures):
+            site.camera.play(sender_wall_ns=site.clock.wall_ns() + offset_ns)
+            site.clock.advance(NS_PER_S // 15)
+
+    def offset_is(offset_ns: int) -> bool:
+        runs = site.box.rows.unended_runs()
+        known = runs[0].clock_offset_ns if runs else None
+        return known is not None and abs(known - offset_ns) < 300 * NS_PER_MS
+
+    with site.box.running(site.open_source):
+        eventually(lambda: site.camera.watchers, PATIENT_S, "it is open")
+        play(0, 60)
+        site.play_until("the right clock is told", lambda: offset_is(0))
+        play(hour_ns, 120)
+        site.play_until("the wrong clock is told", lambda: offset_is(hour_ns))
+        assert len(site.box.rows.unended_runs()) == 1

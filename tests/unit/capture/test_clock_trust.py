@@ -2,7 +2,6 @@
 
 import pytest
 
-from components.capture.clock_sync import read_synchronised
 from components.capture.clock_watch import ASK_NS, ClockWatch
 from components.capture.core.clock_trust import (
     DOUBT_NS,
@@ -14,6 +13,7 @@ from components.capture.core.clock_trust import (
     ClockVerdict,
 )
 from components.capture.core.placement import APART_NS, EVEN_NS, LEAD_NS_MAX, SETTLED_NS, decide_placement, is_followed
+from components.shared.runtime.clock_sync import read_synchronised
 from components.shared.wire.units import NS_PER_S, MonotonicNs, WallNs, parse_stamp
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog

@@ -87,6 +87,10 @@ def test_analysis_is_understood(data: Path) -> None:
     reader = AnalysisReader.open(data)
     assert reader.analysis(golden.ANALYSIS.segment) == golden.ANALYSIS and reader.motions() == golden.MOTIONS
     assert reader.thumbnails_after(0, 9) == [golden.THUMBNAIL] and reader.events() == golden.EVENTS
+    assert reader.picture_faults() in ([], golden.PICTURE_FAULTS)  # none in the set of before they were there
+    writer.set_picture_faults("cam-2", golden.PICTURE_FAULTS)
+    assert reader.picture_faults() == golden.PICTURE_FAULTS
+    assert reader.picture_references("cam-2") in ({}, golden.PICTURE_REFERENCES)
     writer.record(AnalysisRow("another", "cam-1", 2, 1, "failed", "undecodable"))
     assert reader.last_capture_sequence() == 2
     writer.close()
