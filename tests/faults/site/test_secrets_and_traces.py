@@ -32,7 +32,7 @@ from local.site import CAMERA_USER, Layout, Site
 from tests.fakes.waiting import eventually
 from tests.integration.iot_core.paho_listener import Listener
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(400)]
 
 OPTIONS = argparse.Namespace(
     camera=[],
