@@ -1,20 +1,19 @@
-"""What is wrong with a camera that records: its clock, and whether its footage arrives on the disk.
+"""What is wrong with a camera's clock.
 
 What is wrong with its picture VideoProcessor has decided; it is only passed on. A camera's clock is compared with the
 box's, so nothing is said of it while the box's is not believed: a time server speaks for it, or most cameras agree with
-it. Each watch remembers what it has raised, so that an offset at the limit does not come and go.
+it. The watch remembers what it has raised, so that an offset at the limit does not come and go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.health_monitor.core.picture import CameraFault, Stream
-from components.shared.wire.units import NS_PER_S, MonotonicNs
+from components.health_monitor.core.picture import CameraFault
+from components.shared.wire.units import NS_PER_S
 
 CLOCK_WRONG = "camera_clock_wrong"
-NOT_GROWING = "footage_not_growing"
 
 CLOCK_OFF_NS_MAX = 5 * NS_PER_S
 CLOCK_RIGHT_NS_MAX = 4 * NS_PER_S
@@ -29,9 +28,6 @@ EPOCH_OFFSET_NS = -25_567 * 86_400 * NS_PER_S
 time."""
 
 UPTIME_NS_MAX = 3_650 * 86_400 * NS_PER_S
-
-STILL_NS_MAX = 15 * NS_PER_S
-"""A fragment is written every 0.4 s, or every GOP, and GOPs of more than 10 s are rare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,31 +57,6 @@ class ClockFaults:
                 wrong[clock.camera] = clock.offset_ns
         self._wrong = set(wrong)
         return [CameraFault(CLOCK_WRONG, camera, _apart(offset_ns)) for camera, offset_ns in sorted(wrong.items())]
-
-
-class GrowthFaults:
-    """Which streams say that they record while their footage on the disk does not grow; asked in every look."""
-
-    def __init__(self) -> None:
-        self._grew: dict[str, tuple[tuple[str, int] | None, MonotonicNs]] = {}
-
-    def judge(
-        self, streams: Sequence[Stream], files: Mapping[str, tuple[str, int]], now_ns: MonotonicNs
-    ) -> list[CameraFault]:
-        """The faults that hold. `files` has path and bytes of each recording stream's open file, by its subject."""
-        recording = {stream.subject for stream in streams if stream.state == "recording"}
-        found = []
-        for subject in sorted(recording):
-            file = files.get(subject)
-            before, grew_ns = self._grew.get(subject, (None, now_ns))
-            if subject not in self._grew or (file is not None and file != before):
-                grew_ns = now_ns
-            self._grew[subject] = (file, grew_ns)
-            if now_ns - grew_ns > STILL_NS_MAX:
-                reason = f"it is said to record, and nothing was written for more than {STILL_NS_MAX // NS_PER_S} s"
-                found.append(CameraFault(NOT_GROWING, subject, reason))
-        self._grew = {subject: seen for subject, seen in self._grew.items() if subject in recording}
-        return found
 
 
 def _counts_from_start(clock: CameraClock) -> bool:

@@ -36,15 +36,10 @@ class Stream:
     since_ns: WallNs
     failures: int
 
-    @property
-    def subject(self) -> str:
-        """Its name in conditions: the camera's for the main stream."""
-        return self.camera if self.stream == "main" else f"{self.camera}~{self.stream}"
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class CameraFault:
-    """What is wrong with a camera that records, as `camera_faults` and VideoProcessor have decided."""
+    """What is wrong with a camera's picture or clock, as VideoProcessor and `camera_faults` have decided."""
 
     kind: str
     camera: str

@@ -1,4 +1,4 @@
-"""When a camera's clock is wrong, and when its footage does not arrive, at, below and above each limit."""
+"""When a camera's clock is wrong, at, below and above each limit."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from components.health_monitor.core.camera_faults import (
     CLOCK_OFF_NS_MAX,
     CLOCK_RIGHT_NS_MAX,
     EPOCH_OFFSET_NS,
-    STILL_NS_MAX,
     CameraClock,
     ClockFaults,
-    GrowthFaults,
 )
-from components.health_monitor.core.picture import CameraFault, Stream
-from components.shared.wire.units import NS_PER_S, MonotonicNs, WallNs
+from components.health_monitor.core.picture import CameraFault
+from components.shared.wire.units import NS_PER_S
 
 WALL_NS = 1_760_000_000 * NS_PER_S
 
@@ -68,31 +66,3 @@ def test_reason_says_how_far_and_where() -> None:
         "its clock is 60 min behind the box's",
         "its clock is 27 h ahead of the box's",
     ]
-
-
-def stream(state: str) -> Stream:
-    return Stream("cam-1", "sub", state, "", WallNs(WALL_NS), 0)
-
-
-def growth(faults: GrowthFaults, state: str, file: tuple[str, int] | None, at_ns: int) -> list[str]:
-    files = {} if file is None else {"cam-1~sub": file}
-    return subjects(faults.judge([stream(state)], files, MonotonicNs(at_ns)))
-
-
-def test_file_that_does_not_grow() -> None:
-    """A stream that is said to record grows; one that stands still, or has no file, is told after its time."""
-    faults = GrowthFaults()
-    for at_ns, size in ((0, 1), (STILL_NS_MAX, 1)):
-        assert growth(faults, "recording", ("a.mp4", size), at_ns) == []
-    assert growth(faults, "recording", ("a.mp4", 1), STILL_NS_MAX + 1) == ["cam-1~sub"]
-    assert growth(faults, "recording", ("b.mp4", 1), STILL_NS_MAX + 2) == []
-    assert growth(faults, "recording", None, 2 * STILL_NS_MAX + 2) == []
-    assert growth(faults, "recording", None, 2 * STILL_NS_MAX + 3) == ["cam-1~sub"]
-
-
-def test_stream_that_does_not_record_need_not_grow() -> None:
-    """What is off or away has its own state, and its time begins anew when it records again."""
-    faults = GrowthFaults()
-    assert growth(faults, "recording", ("a.mp4", 1), 0) == []
-    assert growth(faults, "offline", None, 5 * STILL_NS_MAX) == []
-    assert growth(faults, "recording", ("a.mp4", 1), 6 * STILL_NS_MAX) == []
