@@ -239,6 +239,6 @@ SHOW = Show(
     name="silent",
     purpose="six silent failures of cameras, seen; four days of normal footage that raise nothing",
     takes_s=1_200,
-    quick_takes_s=85,
+    quick_takes_s=110,
     run=run,
 )

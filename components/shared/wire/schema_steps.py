@@ -31,7 +31,9 @@ class SchemaStep:
     migrate: Mapping[Kind, Migrate] = field(default_factory=dict)
 
 
-STEPS: tuple[SchemaStep, ...] = (SchemaStep(2, added={"camera": ("source.trial",)}),)
+STEPS: tuple[SchemaStep, ...] = (
+    SchemaStep(2, added={"camera": ("source.trial", "picture"), "site": ("health.alerts", "health.prometheus_port")}),
+)
 """In order, without a hole; the tests keep a golden document of every schema and kind."""
 
 

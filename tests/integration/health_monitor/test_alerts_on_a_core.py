@@ -52,7 +52,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoreSite]:
     """A core with SiteConfig and HealthMonitor, which misses the other components after a few seconds."""
     site = CoreSite(tmp_path_factory.mktemp("core"), THING)
     try:
-        site.operator.configure({}, health={"alerts": {"rules": {"component_down": {"raise_after_s": 5}}}})
+        site.operator.configure({}, schema=2, health={"alerts": {"rules": {"component_down": {"raise_after_s": 5}}}})
         eventually(lambda: site.document(SITE), 60, "a site in force")
         yield site
     finally:

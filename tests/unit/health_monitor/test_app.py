@@ -1,4 +1,4 @@
-"""HealthMonitor as a whole: its one task with real catalogues, sockets and a configuration that changes."""
+"""HealthMonitor as a whole: its tasks with real catalogues, sockets and a configuration that changes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WAIT_S = 60
 
 
 class Worker:
-    """The task in a thread, as `run_component` starts it."""
+    """The tasks in threads, as `run_component` starts it."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -41,13 +41,13 @@ class Worker:
         context = Context(
             topics.HEALTH_MONITOR, "1", data, "site-1", bus, self.clock, self.log, self.stop, self.status, watcher, {}
         )
-        (task,) = build(context)
-        self.thread = threading.Thread(target=task.run, daemon=True)
-        self.thread.start()
+        self.threads = [threading.Thread(target=task.run, daemon=True) for task in build(context)]
+        for thread in self.threads:
+            thread.start()
 
     def configure(self, version: int, **health: object) -> None:
         """The site's document, which takes effect at once."""
-        sha256 = write_document(self.data, "site", {"schema": 1, "health": health}, version, self.clock)
+        sha256 = write_document(self.data, "site", {"schema": 2, "health": health}, version, self.clock)
         self.site_config.publish(ConfigChanged(document="site", version=version, sha256=sha256))
 
     def served(self) -> list[str]:
@@ -60,8 +60,9 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     worker = Worker(tmp_path)
     yield worker
     worker.stop.set()
-    worker.thread.join(WAIT_S)
-    assert not worker.thread.is_alive()
+    for thread in worker.threads:
+        thread.join(WAIT_S)
+    assert not any(thread.is_alive() for thread in worker.threads)
 
 
 def test_prometheus_follows_the_site_document(worker: Worker) -> None:

@@ -100,7 +100,7 @@ def test_bad_quiet_hours_are_refused_by_name(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         parse_quiet(text)
     with pytest.raises(Rejected, match=r"health\.alerts\.quiet\.warning.*" + told):
-        parse_site({"schema": 1, "health": {"alerts": {"quiet": {"warning": text}}}})
+        parse_site({"schema": 2, "health": {"alerts": {"quiet": {"warning": text}}}})
 
 
 def held(name: str, **changes: object) -> Known:
