@@ -12,8 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.health_monitor.core.measures import Tally, measure
+from components.health_monitor.core.box_watch import Readings
+from components.health_monitor.core.findings import alert_figures, reading_figures
+from components.health_monitor.core.measures import Sample, Tally, measure
 from components.health_monitor.core.picture import Box, Heard, Picture, Stream, Uploads
+from components.health_monitor.core.readings import (
+    ClockReading,
+    DiskReading,
+    LinkReading,
+    ThrottleReading,
+    WriteReading,
+)
 from components.health_monitor.core.rules import judge
 from components.health_monitor.telemetry import TelemetrySender
 from components.shared.runtime.clock import SystemClock
@@ -44,6 +53,17 @@ SEGMENT_DATA_BYTES = 1_448
 KEEP_ALIVE_S = 60
 KEEP_ALIVE_BYTES = 2 * (2 + TLS_RECORD_BYTES + SEGMENT_HEADER_BYTES) + SEGMENT_HEADER_BYTES
 """A ping, its answer, the acknowledgement of that."""
+
+READINGS = Readings(
+    writes=[WriteReading("main", 12_345_678)],
+    disks=[DiskReading("sda", worn_percent=12)],
+    clock=ClockReading(is_synchronised=True, error_ns_max=123_456_789),
+    link=LinkReading("cloud:443", 34_567_890),
+    throttle=ThrottleReading((), 100),
+)
+"""Every probe has read something."""
+
+FOUND = {**reading_figures(READINGS, [-1_234_567_890]), **alert_figures(raised=0, notices_waiting=0)}
 
 LIMITS: dict[str, Limit] = {
     "idle_kbit_s": ("max", 5.0),
@@ -101,6 +121,11 @@ def idle_picture(second: int) -> Picture:
     )
 
 
+def idle_samples(picture: Picture, tally: Tally) -> tuple[Sample, ...]:
+    """Every figure of the idle site."""
+    return measure(picture, judge(picture), tally, FOUND)
+
+
 def sent(telemetry_s: int) -> CountingLine:
     """What is sent within the span at that pace."""
     line = CountingLine()
@@ -108,7 +133,7 @@ def sent(telemetry_s: int) -> CountingLine:
     for second in range(0, SPAN_S, LOOK_S):
         picture = idle_picture(second)
         tally = Tally(second // LOOK_S, sender.sent, sender.failed)
-        sender.send_due(THING, telemetry_s, picture, measure(picture, judge(picture), tally))
+        sender.send_due(THING, telemetry_s, picture, idle_samples(picture, tally))
     return line
 
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from components.health_monitor.core.findings import Findings, nothing_found
+from components.health_monitor.core.findings import Findings, alert_figures, nothing_found
 from components.health_monitor.core.measures import Sample, Tally, measure
 from components.health_monitor.core.picture import Picture
 from components.health_monitor.core.rules import Condition, judge, summarise
 from components.health_monitor.gathering import Gathering
 from components.health_monitor.status_keeper import StatusKeeper
 from components.health_monitor.telemetry import TelemetrySender
+from components.shared.catalogue.alerts import count_raised
 from components.shared.catalogue.health import HealthWriter, SummaryRow
+from components.shared.catalogue.outbox import count_waiting
 from components.shared.errors import Transient
 from components.shared.runtime.bus import Bus
 from components.shared.runtime.clock import Clock
@@ -66,7 +68,9 @@ class Watch:
         self._summarise(picture, {**summarise(picture, conditions), **findings.summary})
         self._looks += 1
         tally = Tally(self._looks, self._telemetry.sent, self._telemetry.failed)
-        self.samples = measure(picture, conditions, tally)
+        # Of the look before, since this one's alerts follow from it.
+        alerts = alert_figures(count_raised(self._catalogue), count_waiting(self._catalogue))
+        self.samples = measure(picture, conditions, tally, {**findings.figures, **alerts})
         self._telemetry.send_due(thing, telemetry_s, picture, self.samples)
         return conditions
 

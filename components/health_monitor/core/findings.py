@@ -1,4 +1,4 @@
-"""What was found beyond one picture: conditions, members of the flat summary, and figures for the telemetry alone."""
+"""What was found beyond one picture: conditions, members of the flat summary, and figures of the table of metrics."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from components.health_monitor.core.box_watch import Readings
 from components.health_monitor.core.picture import Picture
 from components.health_monitor.core.rules import Condition, names
-from components.shared.wire.units import NS_PER_MS
+from components.shared.wire import metrics
+from components.shared.wire.metrics import Metric
+from components.shared.wire.units import NS_PER_S
 
 Figure = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """`summary` changes rarely; `figures` all the time."""
+    """`summary` changes rarely; `figures` all the time, and are the site's as a whole."""
 
     conditions: tuple[Condition, ...] = ()
     summary: Mapping[str, Figure] = field(default_factory=dict)
-    figures: Mapping[str, Figure] = field(default_factory=dict)
+    figures: Mapping[Metric, float] = field(default_factory=dict)
 
 
 def nothing_found(_picture: Picture) -> Findings:
@@ -49,25 +51,27 @@ def outlook_figures(outlook: Outlook, conditions: Iterable[Condition]) -> dict[s
     }
 
 
-def reading_figures(readings: Readings, camera_offsets_ns: Iterable[int]) -> dict[str, Figure]:
-    """The readings for the telemetry; what is not known is not in it."""
-    offset_ns = max((abs(offset) for offset in camera_offsets_ns), default=None)
+def reading_figures(readings: Readings, camera_offsets_ns: Iterable[int]) -> dict[Metric, float]:
+    """The readings as figures of the site, of several the worst; what is not known is not in it."""
     link, throttle, clock = readings.link, readings.throttle, readings.clock
-    found: dict[str, Figure] = {
-        "disk_write_ms_max": max((write.took_ns // NS_PER_MS for write in readings.writes), default=None),
-        "camera_clock_offset_ms_max": None if offset_ns is None else offset_ns // NS_PER_MS,
-        "clock_synchronised": None if clock is None else clock.is_synchronised,
-        "clock_error_ms_max": None if clock is None else clock.error_ns_max // NS_PER_MS,
-        "cloud_round_trip_ms": None
-        if link is None or link.round_trip_ns is None
-        else round(link.round_trip_ns / NS_PER_MS, 1),
-        "processor_throttled": None if throttle is None else bool(throttle.reasons),
-        "processor_frequency_percent_max": None if throttle is None else throttle.frequency_percent_max,
-        "disk_worn_percent_max": max(
+    found = {
+        metrics.DISK_WRITE: _seconds(max((write.took_ns for write in readings.writes), default=None)),
+        metrics.DISK_WORN: max(
             (disk.worn_percent for disk in readings.disks if disk.worn_percent is not None), default=None
         ),
+        metrics.PROCESSOR_THROTTLED: None if throttle is None else bool(throttle.reasons),
+        metrics.PROCESSOR_FREQUENCY: None if throttle is None else throttle.frequency_percent_max,
+        metrics.CLOCK_SYNCHRONISED: None if clock is None else clock.is_synchronised,
+        metrics.CLOCK_ERROR: None if clock is None else _seconds(clock.error_ns_max),
+        metrics.CAMERA_CLOCK_APART: _seconds(max((abs(offset) for offset in camera_offsets_ns), default=None)),
+        metrics.CLOUD_ROUND_TRIP: None if link is None else _seconds(link.round_trip_ns),
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {metric: float(value) for metric, value in found.items() if value is not None}
+
+
+def alert_figures(raised: int, notices_waiting: int) -> dict[Metric, float]:
+    """How many alerts are raised, and how many notices of alerts wait for the cloud."""
+    return {metrics.ALERTS_RAISED: float(raised), metrics.NOTICES_WAITING: float(notices_waiting)}
 
 
 def coarse(amount: float) -> float:
@@ -75,3 +79,7 @@ def coarse(amount: float) -> float:
     if amount < 1:
         return round(amount, 1)
     return float(round(amount)) if amount < 10 else float(round(amount, -1))
+
+
+def _seconds(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / NS_PER_S

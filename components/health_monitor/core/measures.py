@@ -1,4 +1,4 @@
-"""Works out every figure of the table of metrics from one picture of the site.
+"""Works out every figure of the table of metrics, from one picture of the site and what was found beyond it.
 
 What is not known (no sensor, a catalogue that is not there yet) has no sample, which is not the same as nought. How a
 figure is told, and to whom, is decided elsewhere.
@@ -35,9 +35,12 @@ class Tally:
     telemetry_failed: int = 0
 
 
-def measure(picture: Picture, conditions: Sequence[Condition], tally: Tally) -> tuple[Sample, ...]:
-    """All figures that are known, in the order of the table."""
+def measure(
+    picture: Picture, conditions: Sequence[Condition], tally: Tally, found: Mapping[Metric, float]
+) -> tuple[Sample, ...]:
+    """All figures that are known, in the order of the table; `found` are the site's that the picture does not have."""
     known = {
+        **found,
         **_site(picture, conditions),
         **_box(picture),
         metrics.WATCHED: (picture.monotonic_ns - picture.watching_since_ns) / NS_PER_S,

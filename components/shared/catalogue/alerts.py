@@ -77,6 +77,11 @@ def unsettled_alerts(reader: HealthReader) -> list[AlertRow]:
     return [_row(row) for row in reader.database.read(sql, READ_ROWS_MAX)]
 
 
+def count_raised(reader: HealthReader) -> int:
+    """How many alerts are active, told or not."""
+    return int(reader.database.read("SELECT count(*) FROM alert WHERE cleared_ns IS NULL")[0][0])
+
+
 def past_alerts(reader: HealthReader, limit: int) -> list[AlertRow]:
     """The newest alerts that are over, newest first."""
     sql = f"SELECT {_COLUMNS} FROM alert WHERE cleared_ns IS NOT NULL ORDER BY number DESC LIMIT ?"

@@ -57,6 +57,11 @@ def waiting_notices(reader: HealthReader) -> list[WaitingRow]:
     return [WaitingRow(*row) for row in reader.database.read(sql, READ_ROWS_MAX)]
 
 
+def count_waiting(reader: HealthReader) -> int:
+    """How many notices wait."""
+    return int(reader.database.read("SELECT count(*) FROM outbox")[0][0])
+
+
 def payload_of(reader: HealthReader, notice: str) -> bytes | None:
     """The bytes of a notice; None when it does not wait any more."""
     found = reader.database.read("SELECT payload FROM outbox WHERE notice = ?", notice)

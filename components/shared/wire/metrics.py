@@ -69,6 +69,28 @@ INODES_FREE = Metric("edgenvr_inodes_free_percent", "percent", "inodes that are 
 CPU = Metric("edgenvr_cpu_percent", "percent", "processor time of the box that is used, since the last look", "metric")
 MEMORY = Metric("edgenvr_memory_percent", "percent", "memory of the box that is used")
 TEMPERATURE = Metric("edgenvr_temperature_celsius", "celsius", "the hottest sensor; absent where there is none")
+DISK_WRITE = Metric("edgenvr_disk_write_s", "s", "until a disk has a small write; of several volumes the slowest")
+DISK_WORN = Metric(
+    "edgenvr_disk_worn_percent", "percent", "life that a disk has used by its own count; of several the most"
+)
+PROCESSOR_THROTTLED = Metric(
+    "edgenvr_processor_throttled_flag", "flag", "1 while heat or low voltage makes the processor slower"
+)
+PROCESSOR_FREQUENCY = Metric(
+    "edgenvr_processor_frequency_percent", "percent", "the limit of the processor's frequency, of its own highest one"
+)
+CLOCK_SYNCHRONISED = Metric("edgenvr_clock_synchronised_flag", "flag", "1 while a time server keeps the box's clock")
+CLOCK_ERROR = Metric("edgenvr_clock_error_s", "s", "the greatest error of the box's clock that the kernel reckons with")
+CAMERA_CLOCK_APART = Metric(
+    "edgenvr_camera_clock_apart_s", "s", "a camera's clock from the box's, either way; of several the most"
+)
+CLOUD_ROUND_TRIP = Metric(
+    "edgenvr_cloud_round_trip_s", "s", "until a connection to the cloud stands; absent while none does"
+)
+ALERTS_RAISED = Metric("edgenvr_alerts_raised_count", "count", "alerts that are raised, those held back included")
+NOTICES_WAITING = Metric(
+    "edgenvr_alert_notices_waiting_count", "count", "notices of alerts that the cloud has not acknowledged"
+)
 WATCHED = Metric("edgenvr_watched_s", "s", "since when HealthMonitor watches")
 LOOKS = Metric(
     "edgenvr_looks_total", "count", "looks at the site; when it stands still, nobody watches", "none", kind="counter"
@@ -128,6 +150,16 @@ METRICS = (
     CPU,
     MEMORY,
     TEMPERATURE,
+    DISK_WRITE,
+    DISK_WORN,
+    PROCESSOR_THROTTLED,
+    PROCESSOR_FREQUENCY,
+    CLOCK_SYNCHRONISED,
+    CLOCK_ERROR,
+    CAMERA_CLOCK_APART,
+    CLOUD_ROUND_TRIP,
+    ALERTS_RAISED,
+    NOTICES_WAITING,
     WATCHED,
     LOOKS,
     TELEMETRY_SENT,

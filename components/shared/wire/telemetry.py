@@ -28,6 +28,10 @@ ROWS_MAX = 500
 """Rows of one message: more than fit into one."""
 
 COLUMNS_MAX = 50
+
+DIGITS, DIGITS_BELOW_1 = 2, 4
+"""Of a fraction: a disk's write and the way to the cloud take milliseconds, and are told in seconds."""
+
 WALL_NS_MAX = 2**63 - 1
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -120,7 +124,7 @@ def decode(payload: bytes) -> SiteTelemetry | CameraTelemetry:
 
 
 def _compact(telemetry: BaseModel) -> bytes:
-    """JSON without blanks; whole numbers without a fraction, because most are."""
+    """JSON without blanks; whole numbers without a fraction, because most are, others with what of it matters."""
     return json.dumps(_plain(telemetry.model_dump()), separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -130,5 +134,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
     if isinstance(value, float):
-        return int(value) if value.is_integer() else round(value, 2)
+        rounded = round(value, DIGITS if abs(value) >= 1 else DIGITS_BELOW_1)
+        return int(rounded) if rounded.is_integer() else rounded
     return value

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from components.health_monitor.core.measures import Tally, measure
-from components.health_monitor.core.rules import judge
+from components.health_monitor.core.measures import Tally
 from components.health_monitor.telemetry import TelemetrySender
+from components.shared.wire import metrics
 from components.shared.wire.metrics import METRICS
-from lab.bench_telemetry import CAMERAS, idle_picture
+from lab.bench_telemetry import CAMERAS, idle_picture, idle_samples
 from tests.fakes.log import RecordingLog
 from tests.fakes.waiting import eventually
 from tests.integration.aws.conftest import Running
@@ -44,9 +44,7 @@ def test_telemetry_becomes_metrics(aws: Running) -> None:
     """What HealthMonitor sends of 32 cameras over MQTT is one line with the metrics and a line per stream."""
     line = Line(aws, "site-told")
     picture = idle_picture(0)
-    TelemetrySender(line, RecordingLog()).send_due(
-        "site-told", 60, picture, measure(picture, judge(picture), Tally(looks=1))
-    )
+    TelemetrySender(line, RecordingLog()).send_due("site-told", 60, picture, idle_samples(picture, Tally(looks=1)))
     eventually(lambda: len(lines_of(aws, "site-told")) >= 1 + 5 + 2 * CAMERAS, WAIT_S)
     line.client.close()
     told = lines_of(aws, "site-told")
@@ -60,6 +58,8 @@ def test_telemetry_becomes_metrics(aws: Running) -> None:
     wanted = {metric.name for metric in METRICS if metric.cloud == "metric" and metric.made_by == "HealthMonitor"}
     assert {metric["Name"] for metric in made["Metrics"]} == wanted
     assert told[0]["edgenvr_cameras_recording_count"] == CAMERAS
+    wanted = {metric.name for metric in metrics.SITE_METRICS if metric.cloud != "none"}
+    assert wanted <= told[0].keys()
     assert told[-1]["camera"] == "camera-31"
 
 

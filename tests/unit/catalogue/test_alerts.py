@@ -11,6 +11,7 @@ from components.shared.catalogue.alerts import (
     NewAlert,
     alerts_of,
     clear_alert,
+    count_raised,
     past_alerts,
     raise_alert,
     tell_cleared,
@@ -23,6 +24,7 @@ from components.shared.catalogue.outbox import (
     MERGED_KIND,
     OUTBOX_MAX,
     acknowledge,
+    count_waiting,
     mark_handed,
     payload_of,
     put_notice,
@@ -111,6 +113,22 @@ def test_what_is_held_is_not_told_until_it_is(writer: HealthWriter) -> None:
     assert tell_raised(writer, THING, held.alert, at(2)) and not tell_raised(writer, THING, held.alert, at(3))
     assert not tell_raised(writer, THING, over.alert, at(2)) and not tell_cleared(writer, THING, over.alert, at(2))
     assert said(writer) == [("raised", "a")]
+
+
+def test_alerts_and_notices_are_counted(writer: HealthWriter) -> None:
+    """An alert counts until it is over, held or not; a notice until it is acknowledged."""
+
+    def counts() -> tuple[int, int]:
+        return count_raised(writer), count_waiting(writer)
+
+    assert counts() == (0, 0)
+    told = raise_alert(writer, THING, OFFLINE, at(0), is_held=False)
+    raise_alert(writer, THING, NewAlert("camera_offline", "cam-2", "critical", ""), at(0), is_held=True)
+    assert told is not None and counts() == (2, 1)
+    clear_alert(writer, THING, told.alert, at(9), is_held=False)
+    assert counts() == (1, 2)
+    acknowledge(writer, [row.notice for row in waiting_notices(writer)], at(10))
+    assert counts() == (1, 0)
 
 
 def test_end_that_is_held_is_told_once(writer: HealthWriter) -> None:

@@ -18,11 +18,11 @@ from components.health_monitor.core.rules import judge
 from components.health_monitor.core.telemetry import CAMERA_COLUMNS, camera_rows, site_telemetry
 from components.shared.wire.metrics import CLOUD_METRICS_PER_SITE_MAX, METRICS
 from components.shared.wire.telemetry import encode_cameras, encode_site
-from tests.unit.health_monitor.test_measures import BUSY
+from tests.unit.health_monitor.test_measures import BUSY, FOUND
 
 RECEIVED_MS = BUSY.wall_ns // 1_000_000 - 1_500
 NOW_MS = 1_800_000_000_000
-SAMPLES = measure(BUSY, judge(BUSY), Tally())
+SAMPLES = measure(BUSY, judge(BUSY), Tally(), FOUND)
 SITE = encode_site(site_telemetry(BUSY, SAMPLES))
 (CAMERAS,) = encode_cameras(BUSY.wall_ns, CAMERA_COLUMNS, camera_rows(BUSY, SAMPLES))
 NAMES = {metric.name: metric for metric in METRICS}

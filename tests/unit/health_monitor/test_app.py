@@ -75,8 +75,9 @@ def test_prometheus_follows_the_site_document(worker: Worker) -> None:
         progress_ns = worker.status.report("x", "1").last_progress_wall_ns
         eventually(lambda: worker.status.report("x", "1").last_progress_wall_ns > progress_ns, WAIT_S)
     eventually(worker.served, WAIT_S)
-    with urllib.request.urlopen(worker.served()[0], timeout=WAIT_S) as answer:
-        assert b'edgenvr_looks_total{site="site-1"}' in answer.read()
+    assert b'edgenvr_looks_total{site="site-1"}' in page(worker.served()[0])
+    # A probe's reading is there with the look after it.
+    eventually(lambda: b'edgenvr_clock_error_s{site="site-1"}' in page(worker.served()[0]), WAIT_S)
     worker.configure(2, prometheus_port=0)
     eventually(lambda: not is_answered(worker.served()[0]), WAIT_S)
 
@@ -85,9 +86,13 @@ def socket_taken() -> socket.socket:
     return socket.create_server((LOOPBACK, 0))
 
 
+def page(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=WAIT_S) as answer:
+        return bytes(answer.read())
+
+
 def is_answered(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=WAIT_S):
-            return True
+        return bool(page(address))
     except OSError:
         return False

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from components.health_monitor.core.findings import alert_figures
 from components.health_monitor.core.measures import Sample, Tally, measure
 from components.health_monitor.core.picture import Picture, Stream, Uploads
 from components.health_monitor.core.rules import judge
 from components.shared.wire import metrics
 from components.shared.wire.metrics import METRICS
 from components.shared.wire.units import NS_PER_S, MonotonicNs, WallNs
+from tests.unit.health_monitor.test_findings import READ
 from tests.unit.health_monitor.test_rules import BOX, HEALTHY, NOW, WALL, heard, stream
 
 BUSY = replace(
@@ -27,8 +29,12 @@ BUSY = replace(
 )
 
 
+FOUND = {**READ, **alert_figures(raised=2, notices_waiting=3)}
+"""What was found beyond the picture: every probe has read something."""
+
+
 def of(picture: Picture, tally: Tally | None = None) -> tuple[Sample, ...]:
-    return measure(picture, judge(picture), tally or Tally())
+    return measure(picture, judge(picture), tally or Tally(), FOUND)
 
 
 def test_each_figure_of_the_table_is_worked_out() -> None:
@@ -59,6 +65,16 @@ def test_figures_are_those_of_the_picture() -> None:
         metrics.CPU: 10,
         metrics.MEMORY: 40,
         metrics.TEMPERATURE: 61.5,
+        metrics.DISK_WRITE: 2.5,
+        metrics.DISK_WORN: 40,
+        metrics.PROCESSOR_THROTTLED: 1,
+        metrics.PROCESSOR_FREQUENCY: 60,
+        metrics.CLOCK_SYNCHRONISED: 1,
+        metrics.CLOCK_ERROR: 0.004,
+        metrics.CAMERA_CLOCK_APART: 7,
+        metrics.CLOUD_ROUND_TRIP: 0.0235,
+        metrics.ALERTS_RAISED: 2,
+        metrics.NOTICES_WAITING: 3,
         metrics.WATCHED: 100,
         metrics.LOOKS: 9,
         metrics.TELEMETRY_SENT: 8,
@@ -97,6 +113,12 @@ def test_what_is_not_known_is_not_nought() -> None:
     absent = {metrics.TEMPERATURE, metrics.CAMERAS, metrics.CAMERAS_RECORDING, *metrics.CAMERA_COLUMNS}
     absent |= {metrics.UPLOADS_WAITING, metrics.UPLOADS_WAITING_BYTES, metrics.UPLOADS_REFUSED}
     assert known == {one for one in METRICS if one.made_by == "HealthMonitor"} - absent
+
+
+def test_what_no_probe_has_read_is_not_nought() -> None:
+    """What was not found beyond the picture has no sample either."""
+    known = {sample.metric for sample in measure(BUSY, judge(BUSY), Tally(), {})}
+    assert known == {one for one in METRICS if one.made_by == "HealthMonitor"} - FOUND.keys()
 
 
 def test_a_clock_that_was_set_back_makes_no_age_negative() -> None:

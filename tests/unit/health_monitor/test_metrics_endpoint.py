@@ -22,7 +22,7 @@ from components.shared.wire import metrics
 from components.shared.wire.metrics import METRICS
 from tests.fakes.log import RecordingLog
 from tests.fakes.waiting import eventually
-from tests.unit.health_monitor.test_measures import BUSY
+from tests.unit.health_monitor.test_measures import BUSY, FOUND
 
 pytestmark = pytest.mark.slow  # a server's end takes a tenth of a second
 
@@ -36,7 +36,7 @@ class Endpoint:
         self.log = RecordingLog()
         self.status = StatusBoard(SystemClock())
         self.endpoint = MetricsEndpoint("site-1", self.status, self.log)
-        self.endpoint.show(measure(BUSY, judge(BUSY), Tally(looks=9)))
+        self.endpoint.show(measure(BUSY, judge(BUSY), Tally(looks=9), FOUND))
 
     def told(self) -> str | None:
         """The last error of the status."""
@@ -84,7 +84,7 @@ def test_every_figure_is_shown_under_its_name(made: Endpoint) -> None:
     families = list(text_string_to_metric_families(scraped(port)))
     shown = {(one.name, *sorted(one.labels.items())): one.value for family in families for one in family.samples}
     wanted: dict[tuple[object, ...], float] = {}
-    for sample in measure(BUSY, judge(BUSY), Tally(looks=9)):
+    for sample in measure(BUSY, judge(BUSY), Tally(looks=9), FOUND):
         labels = {"site": "site-1", **dict[str, str](zip(sample.metric.labels, sample.labels, strict=True))}
         wanted[(sample.metric.name, *sorted(labels.items()))] = sample.value
     assert shown == wanted

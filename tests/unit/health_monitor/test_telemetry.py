@@ -26,7 +26,7 @@ from components.shared.wire.topics import HEALTH_MONITOR
 from components.shared.wire.units import NS_PER_S, MonotonicNs
 from tests.fakes.bus import FakeBroker, FakeBus
 from tests.fakes.log import RecordingLog
-from tests.unit.health_monitor.test_measures import BUSY
+from tests.unit.health_monitor.test_measures import BUSY, FOUND
 from tests.unit.health_monitor.test_rules import HEALTHY, NOW, stream
 
 TELEMETRY_S = 60
@@ -34,7 +34,7 @@ TELEMETRY_S = 60
 
 def test_the_site_is_told_by_the_table() -> None:
     """The site's message has each figure of the table that the cloud wants, by its short name."""
-    told = site_telemetry(BUSY, measure(BUSY, judge(BUSY), Tally()))
+    told = site_telemetry(BUSY, measure(BUSY, judge(BUSY), Tally(), FOUND))
     wanted = {metric.short for metric in metrics.SITE_METRICS if metric.cloud != "none"}
     assert told.values.keys() == wanted
     assert told.values["uploads_waiting_bytes"] == 700
@@ -48,7 +48,7 @@ def test_the_site_is_told_by_the_table() -> None:
 
 def test_each_stream_has_its_row() -> None:
     """The cameras' message has a row per stream with its state, cause and figures."""
-    rows = camera_rows(BUSY, measure(BUSY, judge(BUSY), Tally()))
+    rows = camera_rows(BUSY, measure(BUSY, judge(BUSY), Tally(), FOUND))
     assert rows == {
         "cam-1": ["recording", "unreachable", 1, 0, 60, 3],
         "cam-1~sub": ["offline", "unreachable", 0, 1, 5, 7],
@@ -95,7 +95,7 @@ def test_a_large_site_in_trouble_fits_its_messages(cameras: int) -> None:
         for name in ("main", "sub")
     )
     picture = replace(HEALTHY, streams=streams)
-    samples = measure(picture, judge(picture), Tally())
+    samples = measure(picture, judge(picture), Tally(), FOUND)
     assert len(encode_site(site_telemetry(picture, samples))) < MESSAGE_BYTES_MAX / 2
     messages = encode_cameras(picture.wall_ns, CAMERA_COLUMNS, camera_rows(picture, samples))
     assert all(len(message) <= MESSAGE_BYTES_MAX for message in messages)
@@ -112,7 +112,7 @@ class Sending:
         """The verbs of what is sent at a second."""
         before = len(self.broker.to_cloud)
         moment = replace(picture, monotonic_ns=MonotonicNs(NOW + second * NS_PER_S))
-        self.sender.send_due("site-1", TELEMETRY_S, moment, measure(moment, judge(moment), Tally()))
+        self.sender.send_due("site-1", TELEMETRY_S, moment, measure(moment, judge(moment), Tally(), FOUND))
         return [message.topic.rpartition("/")[2] for message in self.broker.to_cloud[before:]]
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from components.health_monitor.core.findings import Findings
 from components.health_monitor.core.picture import Box
 from components.health_monitor.core.rules import SILENT_NS
 from components.health_monitor.gathering import Gathering
 from components.health_monitor.status_keeper import KEEP_NS
 from components.health_monitor.watch import SUMMARY_NS, Watch
+from components.shared.catalogue.alerts import NewAlert, raise_alert
 from components.shared.catalogue.capture import CaptureWriter, StreamRow
 from components.shared.catalogue.component_status import kept_statuses
 from components.shared.catalogue.health import HealthWriter
 from components.shared.runtime.bus import Inbox
-from components.shared.wire import topics
+from components.shared.wire import metrics, topics
 from components.shared.wire.messages import StatusReported
 from components.shared.wire.units import NS_PER_S, WallNs
 from tests.fakes.bus import FakeBroker, FakeBus
@@ -51,7 +53,8 @@ class Bench:
         self.bus.subscribe(topics.STATUS_REPORTED, statuses)
         self.catalogue = HealthWriter.open(data)
         gathering = Gathering(data, statuses, QuietBox(), self.clock)
-        self.watch = Watch(gathering, self.catalogue, self.bus, self.clock, RecordingLog())
+        self.found = Findings()
+        self.watch = Watch(gathering, self.catalogue, self.bus, self.clock, RecordingLog(), lambda _: self.found)
 
     def everybody_reports(self) -> None:
         """A status of each component."""
@@ -129,6 +132,36 @@ def test_telemetry_goes_at_its_pace_and_survives_being_offline(tmp_path: Path) -
     ]
     values = [json.loads(message.payload)["values"] for message in samples]
     assert [(one["components_down_count"], one["telemetry_failed_total"]) for one in values] == [(0, 0), (5, 1)]
+
+
+def test_figures_that_were_found_are_told(tmp_path: Path) -> None:
+    """What was found beyond the picture is among the figures of the look and in the telemetry, while it is known."""
+    bench = Bench(tmp_path)
+    bench.found = Findings(figures={metrics.DISK_WRITE: 0.0125, metrics.CLOUD_ROUND_TRIP: 0.25})
+    bench.look()
+    figures = {sample.metric: sample.value for sample in bench.watch.samples if not sample.labels}
+    assert (figures[metrics.DISK_WRITE], figures[metrics.CLOUD_ROUND_TRIP]) == (0.0125, 0.25)
+    (told,) = (json.loads(message.payload)["values"] for message in bench.broker.to_cloud)
+    assert (told["disk_write_s"], told["cloud_round_trip_s"]) == (0.0125, 0.25)
+    bench.found = Findings(figures={metrics.DISK_WRITE: 0.0125})
+    bench.look()
+    assert metrics.CLOUD_ROUND_TRIP not in {sample.metric for sample in bench.watch.samples}
+
+
+def test_alerts_and_their_notices_are_counted(tmp_path: Path) -> None:
+    """Alerts that are raised, and notices that the cloud has not acknowledged, are figures of each look."""
+    bench = Bench(tmp_path)
+
+    def counted() -> tuple[float, float]:
+        bench.look()
+        figures = {sample.metric: sample.value for sample in bench.watch.samples if not sample.labels}
+        return figures[metrics.ALERTS_RAISED], figures[metrics.NOTICES_WAITING]
+
+    assert counted() == (0, 0)
+    for subject, is_held in (("cam-1", False), ("cam-2", True)):
+        new = NewAlert("camera_offline", subject, "critical", "connecting: unreachable")
+        raise_alert(bench.catalogue, "site-1", new, bench.clock.wall_ns(), is_held)
+    assert counted() == (2, 1)
 
 
 def test_statuses_are_kept_at_news_and_every_minute(tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from components.health_monitor.core.measures import Tally
+from components.shared.wire.metrics import METRICS
 from components.shared.wire.site_config import HealthSection
-from lab.bench_telemetry import CAMERAS, LIMITS, QUICKEST_S, SHOW, carried, idle_picture
+from lab.bench_telemetry import CAMERAS, LIMITS, QUICKEST_S, SHOW, carried, idle_picture, idle_samples
 
 
 @pytest.mark.slow
@@ -35,6 +37,13 @@ def test_the_idle_site_is_one_of_32_cameras() -> None:
     assert len({stream.camera for stream in streams}) == CAMERAS == 32
     assert len(streams) == 64
     assert {stream.state for stream in streams} == {"recording"}
+
+
+def test_the_idle_site_tells_every_figure() -> None:
+    """What is counted has everything that a site can tell, but for kinds of conditions, of which it has none."""
+    known = {sample.metric for sample in idle_samples(idle_picture(0), Tally())}
+    wanted = {metric for metric in METRICS if metric.made_by == "HealthMonitor" and "kind" not in metric.labels}
+    assert known == wanted
 
 
 @pytest.mark.parametrize(

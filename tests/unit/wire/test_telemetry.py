@@ -33,10 +33,23 @@ def test_site_telemetry_comes_back_as_it_went() -> None:
     payload = encode_site(SITE)
     assert b'"cpu_percent":12.5,"cameras_count":3}' in payload
     assert decode(payload) == SITE
-    long = SITE.model_copy(update={"values": {"cpu_percent": 1 / 3}})
+    long = SITE.model_copy(update={"values": {"cpu_percent": 100 / 3}})
     told = decode(encode_site(long))
     assert isinstance(told, SiteTelemetry)
-    assert told.values == {"cpu_percent": 0.33}
+    assert told.values == {"cpu_percent": 33.33}
+
+
+def test_small_figures_keep_more_digits() -> None:
+    """A write of some milliseconds is not nought: below 1 there are four digits."""
+    small = {"disk_write_s": 0.0012345, "camera_clock_apart_s": -0.01239, "clock_error_s": 0.00001, "cloud_s": 0.99999}
+    told = decode(encode_site(SITE.model_copy(update={"values": small})))
+    assert isinstance(told, SiteTelemetry)
+    assert told.values == {
+        "disk_write_s": 0.0012,
+        "camera_clock_apart_s": -0.0124,
+        "clock_error_s": 0,
+        "cloud_s": 1,
+    }
 
 
 def test_a_row_per_camera_comes_back() -> None:
