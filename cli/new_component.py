@@ -1,8 +1,8 @@
 """Make a new component: every place that a component has, at once.
 
 Makes the folder with its `core`, app and start, the recipe, the dependency group, the import rules, the page of
-documentation and the test folder, and names what is left: its row in the table of topics, and its pins. The tests in
-`tests/sync` are red until all places agree.
+documentation, the place in the map of the log manager and the test folder, and names what is left: its row in the table
+of topics, and its pins. The tests in `tests/sync` are red until all places agree.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ HELP = "make every place of a new component"
 
 PURPOSE_CHARS_MAX = 100
 """It is one line of a docstring and of a recipe."""
+
+LOGS_DOC = "docs/operations/logs.md"
 
 _NAME = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)*")
 _PURPOSE = re.compile(rf"""[^"\\\n]{{1,{PURPOSE_CHARS_MAX}}}""")
@@ -70,11 +72,13 @@ def create(root: Path, name: str, purpose: str) -> list[str]:
     if group_of(package) in tomllib.loads(project)["dependency-groups"]:
         raise Rejected(f"component {name}: pyproject.toml has a dependency group {group_of(package)}; nothing was made")
     changed = _with_rules(_with_group(project, package), package)
+    logs = _with_log_upload((root / LOGS_DOC).read_text(), name)
     for path, text in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     (root / "pyproject.toml").write_text(changed)
-    return [*files, "pyproject.toml"]
+    (root / LOGS_DOC).write_text(logs)
+    return [*files, "pyproject.toml", LOGS_DOC]
 
 
 def _with_group(project: str, package: str) -> str:
@@ -91,10 +95,17 @@ def _with_rules(project: str, package: str) -> str:
     return _inserted(text, f'\n    "components.{package}",', before='\n    "components.capture", ')
 
 
-def _inserted(project: str, addition: str, *, before: str) -> str:
-    if before not in project:
-        raise Rejected(f"pyproject.toml has no {before.strip()!r} to put {addition.strip()!r} before; nothing was made")
-    return project.replace(before, addition + before, 1)
+def _with_log_upload(doc: str, name: str) -> str:
+    """The page of logs with the component in the log manager's map, beside Capture."""
+    settings = '{"diskSpaceLimit": "10", "diskSpaceLimitUnit": "MB", "deleteLogFileAfterCloudUpload": "false"}'
+    entry = f'\n      "{PUBLISHER_PREFIX}{name}": {settings},'
+    return _inserted(doc, entry, before=f'\n      "{PUBLISHER_PREFIX}Capture": {{', where=LOGS_DOC)
+
+
+def _inserted(text: str, addition: str, *, before: str, where: str = "pyproject.toml") -> str:
+    if before not in text:
+        raise Rejected(f"{where} has no {before.strip()!r} to put {addition.strip()!r} before; nothing was made")
+    return text.replace(before, addition + before, 1)
 
 
 def _app(name: str) -> str:

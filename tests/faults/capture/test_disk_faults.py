@@ -21,7 +21,7 @@ from tests.fakes.capture_box import CaptureBox
 from tests.fakes.recorded_frames import decoded
 from tests.fakes.small_disk import MIB, SmallDisk, fill, small_disk, small_tmpfs
 
-pytestmark = [pytest.mark.slow, pytest.mark.root]
+pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.alone]
 
 AGAIN_S_MAX = 30.0
 DISK_BYTES = 32 * MIB

@@ -23,6 +23,7 @@ PARTS = (
     "docs/components",
     "tests/unit/*.py",
     "pyproject.toml",
+    "docs/operations",
 )
 
 
