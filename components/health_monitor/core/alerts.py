@@ -1,8 +1,8 @@
 """Which alerts are raised and which are cleared after a look, from the troubles that it saw.
 
 It takes levels and gives levels; what is raised comes from the catalogue each time, so that a decision that could not
-be written down is made again. Nothing is over within the first two minutes of watching: a monitor that has just begun
-has not heard of every trouble yet.
+be written down is made again. What was raised before this watching is not over within its first two minutes, unless it
+was seen since: a monitor that has just begun has not heard of every trouble yet.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class _Step:
     def look(self, key: Key, reason: str | None) -> None:
         """Take note of what was seen of one kind and subject."""
         level = self._before.get(key, CALM)
-        if reason is not None or self._is_settled:
+        # A trouble that was seen since the start and is not there any more is known to be over, early or not.
+        if reason is not None or self._is_settled or level.reason:
             level = advance(level, reason, self._elapsed_ns, self._now_ns, self._rule(key))
         self.levels[key] = level
 

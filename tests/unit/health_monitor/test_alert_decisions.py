@@ -311,6 +311,16 @@ def test_restart_keeps_what_was_raised() -> None:
     assert site.look(600) == ["-cameras_offline site"]
 
 
+def test_trouble_that_came_and_went_since_the_start_is_known_to_be_over() -> None:
+    """What this monitor has seen itself it clears in time, also within its first two minutes."""
+    site = Site(names(6), AlertsSection(rules={"camera_offline": AlertRuleSection(raise_after_s=10)}))
+    site.began_s = site.now_s
+    site.lose("cam-00")
+    assert site.look(30) == ["+camera_offline cam-00"]
+    site.regain("cam-00")
+    assert site.look(70) == ["-camera_offline cam-00"]
+
+
 def test_catalogue_that_is_not_there_ends_nothing() -> None:
     """What cannot be known now stays as it was told."""
     site = Site(names(1), recent=Recent({"cam-00": 9}, 1))
