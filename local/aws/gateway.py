@@ -8,6 +8,7 @@
     everything else                     moto
 
 The site's network is a switch here: while it is off, every request from the site's side is cut without an answer.
+Each service is one, too: one that is off answers 503 to the site, as a region in trouble does.
 The cloud's own functions come in by another port, which has no switch.
 """
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _IOT_SERVICES = {"iotdata", "iotdevicegateway"}
 _IOT_PATH = re.compile(r"/(things/[^/]+/shadow|api/things/shadow/.+|topics/.+|retainedMessage(/.*)?|role-aliases/.+)")
+_UNAVAILABLE = b"<Error><Code>ServiceUnavailable</Code><Message>Please reduce your request rate.</Message></Error>"
 _UNSIGNED_IOT_PATH = re.compile(r"/role-aliases/[^/]+/credentials|/topics/.+|/things/[^/]+/shadow")
 
 
@@ -77,6 +79,7 @@ class Gateway:
         self._moto = moto
         self._figures = figures
         self._counts: Counter[str] = Counter()
+        self._refused: frozenset[str] = frozenset()
         self._started = time.monotonic()
 
     def site_side(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -86,17 +89,23 @@ class Gateway:
         if not self.network.online:
             self._counts["refused_offline"] += 1
             raise Dropped
+        if self._answers_for(environ) in self._refused:
+            self._counts["refused_by_service"] += 1
+            start_response("503 Service Unavailable", [("Content-Type", "application/xml"), ("Connection", "close")])
+            return [_UNAVAILABLE]
         return self.cloud_side(environ, start_response)
 
     def cloud_side(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The endpoint as the cloud's own functions see it."""
         if environ["PATH_INFO"].startswith("/moto-api"):
             return _json(start_response, "404 Not Found", {"error": "moto's own switches are not to be had here"})
+        self._counts[self._answers_for(environ) or "unsigned"] += 1
+        return self._services.get(self._answers_for(environ) or "s3", self._moto)(environ, start_response)
+
+    def _answers_for(self, environ: dict[str, Any]) -> str | None:
+        """The service that a request is for; None is S3 without a signature."""
         service = signed_service(environ)
-        if is_device_data(service, environ["PATH_INFO"]):
-            service = "iotdata"
-        self._counts[service or "unsigned"] += 1
-        return self._services.get(service or "s3", self._moto)(environ, start_response)
+        return "iotdata" if is_device_data(service, environ["PATH_INFO"]) else service
 
     def _control(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         request = (environ["REQUEST_METHOD"], environ["PATH_INFO"])
@@ -117,6 +126,17 @@ class Gateway:
                 return _json(start_response, "400 Bad Request", {"error": 'the body must be {"online": true or false}'})
             self.network.switch(online)
             return _json(start_response, "200 OK", {"online": online})
+        if request == ("POST", "/_local/refused"):
+            try:
+                refused = json.load(environ["wsgi.input"])["services"]
+            except (ValueError, KeyError, TypeError):
+                refused = None
+            if not isinstance(refused, list) or not set(refused) <= set(self._services):
+                known = " ".join(sorted(self._services))
+                return _json(start_response, "400 Bad Request", {"error": f"services must be a list of these: {known}"})
+            self._refused = frozenset(refused)
+            log.info("services_refused services=%s", ",".join(sorted(refused)) or "-")
+            return _json(start_response, "200 OK", {"services": sorted(refused)})
         if request == ("POST", "/_local/schedules"):
             return _json(start_response, "200 OK", {"fired": self._fire_schedules()})
         return _json(start_response, "404 Not Found", {"error": f"{request[0]} {request[1]} is not known here"})

@@ -166,6 +166,20 @@ def bodies(aws: Running) -> int:
     return sum(1 for path in (aws.data / "bodies").rglob("*") if path.is_file())
 
 
+def test_a_service_can_refuse_what_others_answer(start: Start) -> None:
+    """A service that is switched off answers 503 to the site and stores nothing; the others go on, and so does it."""
+    aws = start()
+    s3 = aws.client("s3")
+    assert control(aws, "/_local/refused", {"services": ["s3"]}) == {"services": ["s3"]}
+    with pytest.raises(botocore.exceptions.ClientError, match="ServiceUnavailable"):
+        s3.put_object(Bucket=aws.bucket, Key="k", Body=b"x")
+    assert aws.client("dynamodb").list_tables()["TableNames"]
+    control(aws, "/_local/refused", {"services": []})
+    assert s3.list_objects_v2(Bucket=aws.bucket)["KeyCount"] == 0
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        control(aws, "/_local/refused", {"services": ["telephone"]})
+
+
 def test_a_malformed_switch_is_refused(aws: Running) -> None:
     """The switch takes true or false and nothing else."""
     with pytest.raises(urllib.error.HTTPError, match="400"):
