@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 
 from cli.shows import add_show_arguments, run_show
-from lab import kills, power_cut, silent, soak, stalls
+from lab import alerts, kills, power_cut, silent, soak, stalls
 from lab.show import ShowDocument
 
 ANSWER = ShowDocument
 HELP = "faults on purpose, and what is lost by them"
 
-SHOWS = {show.name: show for show in (kills.SHOW, power_cut.SHOW, silent.SHOW, soak.SHOW, stalls.SHOW)}
+SHOWS = {show.name: show for show in (alerts.SHOW, kills.SHOW, power_cut.SHOW, silent.SHOW, soak.SHOW, stalls.SHOW)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

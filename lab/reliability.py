@@ -41,6 +41,13 @@ MEANINGS = {
     "replay_hours": "hours of normal footage that were replayed",
     "false_alarms_per_hour_below": "the rate of false alarms is below this with 95 % confidence (rule of three)",
     "replay_found_percent": "of the failures put into copies of the replay, by day and by night",
+    "alerts_missing": "alerts that were provoked and did not come to the subscriber, raised or cleared",
+    "alerts_doubled": "alerts that came more than once",
+    "alerts_unexpected": "alerts that nobody had provoked",
+    "alerts_of_the_machine": "the same of kinds that follow from what else runs on the machine",
+    "offline_s": "seconds for which the line to the cloud was cut",
+    "offline_notices": "what waited for the line when it was mended",
+    "offline_delivered_s": "seconds until the last of it had come",
     "rebuild_files_per_s": "files per second when a lost catalogue is made again",
 }
 """What figures mean to somebody who does not read the code; others stand by their name."""

@@ -21,7 +21,7 @@ from components.shared.wire.alert_notice import (
 )
 from components.shared.wire.topics import telemetry_topic
 from components.shared.wire.units import WallNs
-from tests.fakes.subscriber import Subscriber
+from lab.subscriber import Subscriber
 from tests.fakes.waiting import eventually
 from tests.integration.aws.conftest import ROOT, Running, start_aws
 from tests.integration.aws.test_pipeline import dead_letters

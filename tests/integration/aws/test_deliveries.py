@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.subscriber import Subscriber
+from lab.subscriber import Subscriber
 from tests.fakes.waiting import eventually
 from tests.integration.aws.conftest import Running, Start
 from tests.integration.aws.test_resources import control

@@ -108,10 +108,10 @@ def test_shows_are_listed_with_their_times(nvr: Nvr, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["bench", "lab"])
-def test_quick_forms_take_less_than_two_minutes(command: str) -> None:
+def test_quick_forms_take_a_few_minutes_at_most(command: str) -> None:
     """Every show has a form that a test can afford."""
     import importlib
 
     known = importlib.import_module(f"cli.{command}").SHOWS
     assert known
-    assert all(show.quick_takes_s < 120 for show in known.values())
+    assert all(show.quick_takes_s <= 150 for show in known.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -14,7 +15,7 @@ class Subscriber:
 
     def __init__(self, refusals: int = 0) -> None:
         self.refusals = refusals
-        self._posts: list[dict[str, Any]] = []
+        self._posts: list[tuple[float, dict[str, Any]]] = []
         self._lock = threading.Lock()
         subscriber = self
 
@@ -38,12 +39,16 @@ class Subscriber:
 
     def posts(self, **attributes: str) -> list[dict[str, Any]]:
         """What was taken so far with these attributes, in order."""
+        return [
+            post
+            for _, post in self.arrivals()
+            if all(post["MessageAttributes"][name]["Value"] == value for name, value in attributes.items())
+        ]
+
+    def arrivals(self) -> list[tuple[float, dict[str, Any]]]:
+        """All that was taken so far, in order, each with the second of the monotonic clock at which it came."""
         with self._lock:
-            return [
-                post
-                for post in self._posts
-                if all(post["MessageAttributes"][name]["Value"] == value for name, value in attributes.items())
-            ]
+            return list(self._posts)
 
     def __enter__(self) -> Subscriber:
         threading.Thread(target=self._server.serve_forever, name="subscriber", daemon=True).start()
@@ -58,5 +63,5 @@ class Subscriber:
             if self.refusals > 0:
                 self.refusals -= 1
                 return False
-            self._posts.append(post)
+            self._posts.append((time.monotonic(), post))
             return True
