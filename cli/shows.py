@@ -19,7 +19,7 @@ def add_show_arguments(parser: argparse.ArgumentParser, shows: Mapping[str, Show
     listed = "\n".join(f"  {show.name:12} {show.purpose} ({show.takes_s} s)" for show in shows.values())
     parser.epilog = f"names:\n{listed}"
     parser.add_argument("name", choices=tuple(shows), metavar="NAME", help="one of the names below")
-    parser.add_argument("--quick", action="store_true", help="a form that takes less than two minutes")
+    parser.add_argument("--quick", action="store_true", help="a form that takes a few minutes at most")
     if any(show.for_days for show in shows.values()):
         parser.add_argument("--days", type=int, metavar="N", help="simulate so many days, where days are simulated")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")

@@ -12,6 +12,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ from urllib.parse import urlsplit
 import boto3
 import psutil
 
+from components.shared.catalogue.analysis import AnalysisReader
 from lab.running_site import RunningSite, SiteFailedError, nvr_json
+from lab.silent import FAILURES
 from local.cameras.process import Control
 
 RECORDING_AGAIN_S_MAX = 90.0
 ANSWER_S_MAX = 30.0
+LEARN_S_MAX = 300.0
 SYSTEM_FREE_PERCENT = 8
 """What a disk that is nearly full has left: alerts are due below 10 %."""
 
@@ -97,6 +101,19 @@ class Hand:
     def stall_camera(self, camera: str) -> None:
         """A camera's connection stands and nothing comes."""
         self._control.set_fault(camera, "stall")
+
+    def hurt_picture(self, camera: str, fault: str) -> None:
+        """A camera goes on sending, and what it sends shows nothing of use."""
+        self._control.set_fault(camera, fault)
+
+    def wait_until_learnt(self, cameras: Sequence[str]) -> None:
+        """Wait until what is usual for each camera's picture is known."""
+
+        def is_learnt() -> bool:
+            with closing(AnalysisReader.open(self._site.data)) as reader:
+                return all(reader.picture_references(camera) for camera in cameras)
+
+        self._site.wait_until("usual pictures are learnt", is_learnt, LEARN_S_MAX)
 
     def mend_camera(self, camera: str) -> None:
         """A camera is as it should be."""
@@ -207,6 +224,19 @@ def cameras_offline(hand: Hand, cameras: Sequence[str]) -> Fault:
 def camera_frozen(hand: Hand, camera: str) -> Fault:
     """Nothing comes though the connection stands: seen after 30 to 45 s, an alert after a minute."""
     return Fault("camera_frozen", camera, lambda: hand.stall_camera(camera), lambda: hand.mend_camera(camera), 120, 150)
+
+
+def silent_failures(hand: Hand, cameras: Sequence[str]) -> list[Fault]:
+    """Each camera sends what shows nothing of use, in a way of its own: seen within 30 s, told after up to a minute."""
+
+    def one(kind: str, camera: str, fault: str) -> Fault:
+        return Fault(
+            *(kind, camera),
+            *(lambda: hand.hurt_picture(camera, fault), lambda: hand.mend_camera(camera)),
+            *(105, 120),
+        )
+
+    return [one(kind, camera, fault) for camera, (kind, fault) in zip(cameras, FAILURES.items(), strict=True)]
 
 
 def camera_reconnects(hand: Hand, camera: str) -> Fault:

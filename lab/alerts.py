@@ -31,7 +31,7 @@ CAMERAS = 6
 
 QUICK_CAMERAS = 5
 
-PICTURE = ("--camera-size", "320x180", "--camera-fps", "8", "--camera-bitrate", "150000", "--camera-loop", "8")
+PICTURE = ("--camera-size", "640x360", "--camera-fps", "8", "--camera-bitrate", "300000", "--camera-loop", "8")
 SPAN_S_MAX = 5_400.0
 """The site is ended when all is told; this is only for the case that nobody ends it."""
 
@@ -266,6 +266,8 @@ def run_whole(work: Path, say: Callable[[str], None]) -> Shown:
             faults.sync_stuck(hand),
             faults.camera_reconnects(hand, cameras[2]),
         )
+        hand.wait_until_learnt(cameras)
+        site.provoke(*faults.silent_failures(hand, cameras))
         site.provoke(faults.cameras_offline(hand, cameras))
         site.provoke(faults.health_monitor_silent(hand))
         site.provoke(faults.dead_box(hand))
