@@ -76,9 +76,11 @@ def _uploading(data: Path, capture: CaptureReader) -> list[Work]:
         with closing(SyncReader.open(data)) as sync:
             cursors = tuple(sync.cursor(source) for source in SWEPT)
             queued = sync.backlog()[0]
+            # The queue grows by every new segment: while it holds any, only an upload is work done.
+            sign = (sync.last_uploaded_ns(),) if queued else cursors
     except Transient:
         return []
-    return [Work(CLOUD_SYNC, queued + pending_after(capture, cursors[0]), cursors, "footage to upload")]
+    return [Work(CLOUD_SYNC, queued + pending_after(capture, cursors[0]), sign, "footage to upload")]
 
 
 def _size_bytes(path: Path) -> int:

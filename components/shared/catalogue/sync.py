@@ -157,6 +157,11 @@ class SyncReader:
         count, size_bytes = self._database.read(sql)[0]
         return int(count), int(size_bytes)
 
+    def last_uploaded_ns(self) -> int:
+        """When the newest upload was done; 0 before the first."""
+        newest: int | None = self._database.read("SELECT max(uploaded_ns) FROM upload WHERE state = 'uploaded'")[0][0]
+        return newest or 0
+
     def counts(self) -> dict[UploadState, int]:
         """How many uploads there are in each state."""
         counts: dict[UploadState, int] = {"queued": 0, "uploaded": 0, "refused": 0}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import time
 from collections import Counter
 from pathlib import Path
+from queue import Empty
 
 import pytest
 
@@ -41,7 +41,7 @@ def hear(world: World, site: AlertSite, box: Listener) -> None:
     while True:
         try:
             answer = box.messages.get_nowait()
-        except queue.Empty:
+        except Empty:
             break
         world.broker.from_cloud(answer.topic, bytes(answer.payload))
     site.delivery.hear(site.answers.drain())
@@ -50,8 +50,8 @@ def hear(world: World, site: AlertSite, box: Listener) -> None:
 def delivered(aws: Running) -> bool:
     """Whether nothing is on its way to a subscriber any more."""
     stats = control(aws, "/_local/stats")
-    waiting = stats["queues"]["sns-deliveries"]
-    return int(waiting["waiting"]) + int(waiting["in_flight"]) + stats["invoked"]["edgenvr-PassAlert"]["waiting"] == 0
+    queue, function = stats["queues"]["sns-deliveries"], stats["invoked"]["edgenvr-PassAlert"]
+    return int(queue["waiting"]) + int(queue["in_flight"]) + int(function["waiting"]) == 0
 
 
 def test_after_an_hour_offline_none_is_missing_and_none_doubled(start: Start, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from components.health_monitor.inspection import FORECAST_NS, RECENT_NS, Inspect
 from components.shared.catalogue.analysis import AnalysisWriter
 from components.shared.catalogue.capture import CaptureWriter, RunRow, StreamRow
 from components.shared.catalogue.retention import Mark, mark_all_garbage
+from components.shared.catalogue.sync import SyncWriter, UploadRow
 from components.shared.runtime.bus import Inbox
 from components.shared.wire import metrics, topics
 from components.shared.wire.messages import SegmentLost
@@ -73,6 +75,30 @@ def test_analysis_that_hangs_is_told(tmp_path: Path) -> None:
     analysis.advance(1)
     assert bench.pass_time(0) == []
     analysis.close()
+    archive.close()
+
+
+def test_queue_that_only_grows_is_told(tmp_path: Path) -> None:
+    """CloudSync queues every new segment and none is uploaded: told after its limit, until one is."""
+    archive, sync = Archive(tmp_path), SyncWriter.open(tmp_path)
+    bench = Bench(tmp_path)
+
+    def queue(number: int) -> str:
+        row = archive.record(WallNs(START_NS + number * 10 * NS_PER_S))
+        name, digest = row.segment, hashlib.sha256(b"1").hexdigest()
+        upload = UploadRow(name, "segment", "cam-1", name, "main", name, 1, digest, (digest,), {}, 0, START_NS)
+        sync.enqueue("capture", [upload], number + 1)
+        return row.segment
+
+    newest, found = "", []
+    for number in range(2 * IDLE_NS // (10 * NS_PER_S)):
+        newest = queue(number)
+        found = bench.pass_time(10 * NS_PER_S)
+        assert ("component_stuck", "CloudSync") not in found or number * 10 * NS_PER_S >= IDLE_NS
+    assert found == [("component_stuck", "CloudSync")]
+    sync.mark_uploaded(newest, "etag", bench.clock.wall_ns())
+    assert bench.pass_time(0) == []
+    sync.close()
     archive.close()
 
 
