@@ -11,8 +11,9 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from components.shared.errors import Transient
 from components.shared.wire.site_config import SITE, camera_shadow, document_sha256
 from local.site import REGION
 
@@ -49,7 +50,10 @@ class LocalCloud:
         return self.resources["MediaBucket"]
 
     def count_indexed(self) -> int:
-        """How many segments the index holds. Items without an object are pictures whose segment is still to come."""
+        """How many segments the index holds. Items without an object are pictures whose segment is still to come.
+
+        Transient when the cloud cannot be reached.
+        """
         pages = (
             self.client("dynamodb")
             .get_paginator("scan")
@@ -59,7 +63,10 @@ class LocalCloud:
                 FilterExpression="attribute_exists(object_key)",
             )
         )
-        return sum(page["Count"] for page in pages)
+        try:
+            return sum(page["Count"] for page in pages)
+        except BotoCoreError as error:
+            raise Transient(f"the index cannot be counted: {error}") from error
 
     def register(self) -> None:
         """Make the thing, when it is not there."""

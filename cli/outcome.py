@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cli.local_cloud import LocalCloud
 from cli.observe import ComponentView, SiteView, gather
 from components.shared.catalogue.check import check
+from components.shared.errors import Transient
 from components.shared.wire.units import from_datetime
 from fleet.artifacts import PUBLISHER_PREFIX
 from local.site import Layout
@@ -140,8 +142,9 @@ class Watch:
         self._given_up |= {part.name for part in view.components if part.state == "BROKEN"}
         self._components.update({part.name: part for part in view.components if part.state != "FINISHED"})
         if self.indexed != view.segments_uploaded:
-            # Counting reads the whole table: only when there may be something new.
-            self.indexed = self._cloud.count_indexed()
+            # Counting reads the whole table: only when there may be something new. Without a line it stays as it was.
+            with suppress(Transient):
+                self.indexed = self._cloud.count_indexed()
         return view
 
     def drain(self) -> None:

@@ -1,8 +1,8 @@
 """Every kind of alert provoked for real at a whole site, up to somebody who has subscribed to the topic in the cloud.
 
-Real components, the core's own protocol, the functions of the cloud; cameras, core and AWS are stand-ins. Troubles that
-do not touch each other are there at the same time; each is taken away when its alert has come. At the end the line to
-the cloud is cut, alerts come and go meanwhile, and all of them must come once the line is back, each once.
+Real components, the core's own protocol, the functions of the cloud; cameras, core and AWS are stand-ins. First the line
+to the cloud is cut, alerts come and go meanwhile, and all must come once the line is back, each once. Then troubles that
+do not touch each other are there at the same time; each is taken away when its alert has come.
 """
 
 from __future__ import annotations
@@ -258,6 +258,11 @@ def run_whole(work: Path, say: Callable[[str], None]) -> Shown:
     with disk_of_its_own(work, say) as can_be_filled, trial(work, CAMERAS, say) as site:
         hand = site.hand
         cameras = [f"cam-{number}" for number in range(1, CAMERAS + 1)]
+        site.break_line(
+            [faults.component_down(hand, "SiteConfig")],
+            [faults.component_down(hand, "CloudSync"), faults.camera_offline(hand, cameras[3])],
+            TESTS_OFFLINE,
+        )
         site.provoke(
             faults.camera_offline(hand, cameras[0]),
             faults.camera_frozen(hand, cameras[1]),
@@ -271,11 +276,6 @@ def run_whole(work: Path, say: Callable[[str], None]) -> Shown:
         site.provoke(faults.cameras_offline(hand, cameras))
         site.provoke(faults.health_monitor_silent(hand))
         site.provoke(faults.dead_box(hand))
-        site.break_line(
-            [faults.component_down(hand, "SiteConfig")],
-            [faults.component_down(hand, "CloudSync"), faults.camera_offline(hand, cameras[3])],
-            TESTS_OFFLINE,
-        )
         site.end()
         return Shown(site.figures, site.limits)
 
