@@ -1,8 +1,8 @@
 """Every kind of alert provoked for real at a whole site, up to somebody who has subscribed to the topic in the cloud.
 
-Real components, the core's own protocol, the functions of the cloud; cameras, core and AWS are stand-ins. First the line
-to the cloud is cut, alerts come and go meanwhile, and all must come once the line is back, each once. Then troubles that
-do not touch each other are there at the same time; each is taken away when its alert has come.
+Real components, the core's own protocol, the functions of the cloud; cameras, core and AWS are stand-ins. First the
+line to the cloud is cut, alerts come and go meanwhile, and all must come once the line is back, each once. Then
+troubles that do not touch each other are there together; each is taken away when its alert has come.
 """
 
 from __future__ import annotations
