@@ -40,13 +40,24 @@ STOP_S_MAX = 1.7  # all is gone within 2 s: every component's stop time adds to 
 LOOK_S = 60.0  # a worker's end is signalled; this is only so that no wait is without a limit
 STAMP_LOOK_S = 0.5  # while the runtime is installed, which takes up to minutes
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (*_STOP_SIGNALS, signal.SIGCHLD)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def pause_s_after(crashes: int) -> float:
     """How long to wait before the worker is started again after that many crashes in a row, 1 or more."""
     return min(PAUSE_S_MIN * 2.0 ** min(crashes - 1, 30), PAUSE_S_MAX)
+
+
+def signal_within(signals: Sequence[signal.Signals], duration_s: float) -> int | None:
+    """Which of these signals came within the time; None when none did.
+
+    A process that stood still until the time was over (a suspended box, a debugger) is given a result that nobody has
+    filled in, and not None: CPython's `signal_sigtimedwait_impl` leaves its loop there without a signal.
+    """
+    came = signal.sigtimedwait(signals, duration_s)
+    return came.si_signo if came is not None and came.si_signo in signals else None
 
 
 def main(argv: Sequence[str], pause_s: Callable[[int], float] = pause_s_after) -> int:
@@ -126,8 +137,7 @@ class Launcher:
         self._write_state(worker.pid)
         stopping = False
         while worker.poll() is None and not stopping:
-            came = signal.sigtimedwait(_SIGNALS, LOOK_S)
-            stopping = came is not None and came.si_signo != signal.SIGCHLD
+            stopping = signal_within(_SIGNALS, LOOK_S) in _STOP_SIGNALS
         if stopping and worker.poll() is None:
             worker.terminate()
             self._await_end(worker)
@@ -160,11 +170,11 @@ class Launcher:
                 self._log("WARNING", "worker_killed", process=worker.pid, after_s=STOP_S_MAX)
                 worker.kill()
                 return
-            signal.sigtimedwait([signal.SIGCHLD], left_s)
+            signal_within((signal.SIGCHLD,), left_s)
 
     def _told_to_stop_within(self, duration_s: float) -> bool:
         """Wait; whether SIGTERM or SIGINT came."""
-        return signal.sigtimedwait([signal.SIGTERM, signal.SIGINT], duration_s) is not None
+        return signal_within(_STOP_SIGNALS, duration_s) is not None
 
     def _state_path(self) -> Path:
         return self._data / "run" / f"{self._component}.json"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from components.shared.runtime.launcher import component_named, pause_s_after
+from components.shared.runtime.launcher import STAMP_LOOK_S, component_named, pause_s_after
 from tests.fakes.waiting import eventually
 from tests.unit.runtime.conftest import Start
 from tests.unit.runtime.processes import ROOT, Program, lives
@@ -146,6 +146,18 @@ def test_the_launcher_waits_for_the_stamp(site: _Site) -> None:
     site.stamp()
     launcher.await_records("worker_started")
     assert len(launcher.records("runtime_awaited")) == 1
+
+
+def test_a_launcher_that_stood_still_goes_on(site: _Site) -> None:
+    """A box that was suspended for longer than a wait lasts has told nobody to stop."""
+    launcher = site.launch("steady")
+    launcher.await_records("runtime_awaited")
+    os.kill(launcher.process.pid, signal.SIGSTOP)
+    until_s = time.monotonic() + 3 * STAMP_LOOK_S
+    eventually(lambda: time.monotonic() > until_s, 60)
+    os.kill(launcher.process.pid, signal.SIGCONT)
+    site.stamp()
+    launcher.await_records("worker_started")
 
 
 def test_a_launcher_that_waits_for_the_stamp_can_be_stopped(site: _Site) -> None:
