@@ -19,6 +19,7 @@ from typing import Any
 
 from components.shared.runtime.requests import RequestFolder
 from components.shared.wire.alert_request import FOLDER
+from components.shared.wire.topics import COMPONENTS
 from lab import alert_faults as faults
 from lab.alert_account import OF_THE_MACHINE, Account, Alert, Told, account, told_by
 from lab.alert_faults import Fault, Hand
@@ -119,6 +120,13 @@ class Trial:
             self.limits[f"alerts_{what}"] = ("max", 0.0)
         for word in found.of_the_machine:
             self._say(f"of this machine: {word}")
+        states = {
+            name.rpartition(".")[2]: part["state"] for name, part in self.site.core_status()["components"].items()
+        }
+        gone = [name for name in COMPONENTS if states.get(name) != "RUNNING"]
+        self._say(f"components that do not run any more: {' '.join(gone) or 'none'}")
+        self.figures["components_gone"] = float(len(gone))
+        self.limits["components_gone"] = ("max", 0.0)
         self.figures["alerts_of_the_machine"] = float(len(found.of_the_machine))
         self.figures["alerts_provoked"] = float(sum(self._provoked.values()))
         self.figures["kinds_provoked"] = float(len({kind for kind, _ in self._provoked}))

@@ -45,6 +45,7 @@ MEANINGS = {
     "alerts_doubled": "alerts that came more than once",
     "alerts_unexpected": "alerts that nobody had provoked",
     "alerts_of_the_machine": "the same of kinds that follow from what else runs on the machine",
+    "components_gone": "components that do not run any more after all of it",
     "offline_s": "seconds for which the line to the cloud was cut",
     "offline_notices": "what waited for the line when it was mended",
     "offline_delivered_s": "seconds until the last of it had come",
