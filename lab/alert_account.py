@@ -56,10 +56,16 @@ def told_by(at_s: float, post: Mapping[str, Any]) -> Told:
     return Told(at_s, kind, subject["subject"], state, ids["alert"], ids["notice"])
 
 
-def account(told: Iterable[Told], provoked: Mapping[Alert, int], raised_at_site: Collection[str] = ()) -> Account:
+def account(
+    told: Iterable[Told],
+    provoked: Mapping[Alert, int],
+    raised_at_site: Collection[str] = (),
+    consequences: Collection[Alert] = (),
+) -> Account:
     """Hold what came against how often each alert was provoked.
 
     `raised_at_site` are the ids of all alerts that the site's own catalogue holds as told: each of them must have come.
+    `consequences` are alerts that may follow from what was done, and need not.
     """
     came = list(told)
     missing, doubled = [], []
@@ -75,7 +81,7 @@ def account(told: Iterable[Told], provoked: Mapping[Alert, int], raised_at_site:
                 doubled.append(f"{kind} of {subject} {state}: {count} instead of {times}")
     never = sorted(set(raised_at_site) - {one.alert for one in came if one.state == "raised"})
     missing += [f"alert {alert} stands in the site's catalogue and never came" for alert in never]
-    others = [one for one in came if (one.kind, one.subject) not in provoked]
+    others = [one for one in came if (one.kind, one.subject) not in {*provoked, *consequences}]
     return Account(
         tuple(missing),
         tuple(doubled),

@@ -37,6 +37,11 @@ CUTS = 6
 
 ABOVE_ALL_CUTS = 1_000
 
+BACK_S_MAX = 120.0
+"""A site is back when it has been connected for 20 s, within an hour of an earlier alert for 40 s; then it is looked at
+within the minute.
+"""
+
 
 @dataclass
 class Fault:
@@ -289,9 +294,9 @@ def health_monitor_silent(hand: Hand) -> Fault:
 
 def dead_box(hand: Hand) -> Fault:
     """The box stands still: its broker notices by the keep-alive alone."""
-    return Fault("site_unreachable", "site", hand.stop_box, hand.go_on, 150, 90)
+    return Fault("site_unreachable", "site", hand.stop_box, hand.go_on, 150, BACK_S_MAX)
 
 
 def cut_line(hand: Hand) -> Fault:
     """The site has no network."""
-    return Fault("site_unreachable", "site", hand.cut_network, hand.mend_network, 150, 90)
+    return Fault("site_unreachable", "site", hand.cut_network, hand.mend_network, 150, BACK_S_MAX)

@@ -51,6 +51,9 @@ QUICK_RULES = {
 }
 """The limits stay those of the table, so that a busy machine keeps them."""
 
+CONSEQUENCES = (("component_stuck", "SiteConfig"), ("cloud_unreachable", "box"))
+"""What a line that is cut for minutes may bring at the site: work for the cloud waits there and none is done."""
+
 TESTS_OFFLINE, QUICK_TESTS_OFFLINE = 3, 2
 
 
@@ -134,7 +137,7 @@ class Trial:
     def _account(self) -> Account:
         view = self._alerts()
         raised = {row["alert"] for row in (*view["active"], *view["recent"]) if row["kind"] not in OF_THE_MACHINE}
-        return account(self.told(), self._provoked, raised)
+        return account(self.told(), self._provoked, raised, CONSEQUENCES)
 
     def _begin(self, fault: Fault, is_cleared_in_time: bool = True) -> None:
         self._say(f"provoking {fault.kind} of {fault.subject}")

@@ -58,3 +58,10 @@ def test_what_nobody_provoked_is_unexpected_unless_it_is_the_machine_s() -> None
     found = account([came("footage_lost", "box", "raised"), came("cpu_overloaded", "box", "raised")], {})
     assert found.unexpected == ("footage_lost of box raised",)
     assert found.of_the_machine == ("cpu_overloaded of box raised",)
+
+
+def test_what_may_follow_is_neither_unexpected_nor_missing() -> None:
+    """An alert that may come of what was done counts nothing, come or not; doubled it is doubled."""
+    stuck = ("component_stuck", "SiteConfig")
+    assert account([came(*stuck, "raised")], {}, (), [stuck]) == account([], {}, (), [stuck]) == account([], {})
+    assert account([came(*stuck, "raised")] * 2, {}, (), [stuck]).doubled != ()
