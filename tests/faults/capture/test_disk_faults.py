@@ -173,7 +173,8 @@ def test_disk_that_is_another_one_for_a_while(box: CaptureBox, clock: SystemCloc
         root.rmdir()
         away.rename(root)
         wait_recorded_again(box)
-    assert "it is another disk" in disk_gaps(box)[0].detail
+    # A sync between the two steps above finds no folder at all.
+    assert re.search("it is another disk|No such file or directory", disk_gaps(box)[0].detail)
     assert_whole(box)
 
 
