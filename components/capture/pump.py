@@ -61,7 +61,7 @@ class Pump:
         self._is_watched = is_watched
         self._lock = threading.Lock()
         self._readings: dict[PumpedSource, PacketQueue] = {}
-        self._poll: _Poll | None = None  # none after each change of what is read
+        self._poll: _Poll | None = None  # of all that are read; none after each change
         self._has_new = threading.Event()
 
     def add(self, source: PumpedSource, queue: PacketQueue) -> None:
@@ -76,13 +76,12 @@ class Pump:
         while True:
             with self._lock:
                 readings = dict(self._readings)
-                self._poll = poll = self._poll or _Poll(readings)
             if readings:
                 tick_ns = WATCHED_TICK_NS if self._is_watched() else TICK_NS
                 due_ns = self._clock.monotonic_ns() // tick_ns * tick_ns + tick_ns
                 while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
-                    for source in poll.much_has_come(left_ns):
-                        self._read(source, readings[source])
+                    for source in self._much_has_come(left_ns):
+                        self._read(source, self._readings[source])
                 for source, queue in readings.items():
                     self._read(source, queue)
                 self._on_read()
@@ -91,6 +90,12 @@ class Pump:
             else:
                 self._clock.wait(self._has_new, IDLE_NS)
                 self._has_new.clear()
+
+    def _much_has_come(self, wait_ns: int) -> list[PumpedSource]:
+        """The sources on whose connections much comes within `wait_ns`, or whose connections have ended."""
+        with self._lock:
+            poll = self._poll = self._poll or _Poll(self._readings)
+        return poll.much_has_come(wait_ns)
 
     def _read(self, source: PumpedSource, queue: PacketQueue) -> None:
         if source not in self._readings:
@@ -123,5 +128,5 @@ class _Poll:
                 self._poll.register(number, select.POLLIN)
 
     def much_has_come(self, wait_ns: int) -> list[PumpedSource]:
-        """Those on whose connections much comes within `wait_ns`, or whose connections have ended."""
+        """See Pump."""
         return [self._found[number] for number, _event in self._poll.poll(max(1, wait_ns // NS_PER_MS))]

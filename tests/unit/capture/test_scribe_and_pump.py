@@ -1,5 +1,6 @@
 """The thread that records all cameras and the one that reads them: nobody waits for another's failure."""
 
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from components.capture.packet_source import SourceFailed
 from components.capture.pump import Pump
 from components.capture.scribe import Scribe
 from components.shared.runtime.clock import SystemClock
+from components.shared.wire.units import MonotonicNs
 from tests.fakes.packets import video_packet
 from tests.fakes.waiting import eventually
 
@@ -45,6 +47,17 @@ class Pipe:
     def close(self) -> None:
         self.is_closed = True
         self._ours.close()
+
+
+class CountingClock(SystemClock):
+    """Counts how often it is asked for the monotonic time."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def monotonic_ns(self) -> MonotonicNs:
+        self.asked += 1
+        return super().monotonic_ns()
 
 
 @contextmanager
@@ -97,6 +110,24 @@ def test_one_that_ends_or_fails_disturbs_no_other(is_failing: bool) -> None:
     batch = bad_queue.take(0)
     assert batch.ended
     assert (str(batch.error) == "broken") is is_failing
+
+
+def test_a_connection_that_ended_is_not_waited_for() -> None:
+    """What is closed would always be ready: waiting for it is asking it without a pause."""
+    clock, stop = CountingClock(), threading.Event()
+    asked: list[int] = []
+    pump, bad, good = Pump(clock, lambda: asked.append(clock.asked)), Pipe(), Pipe()
+    bad_queue, good_queue = PacketQueue(clock), PacketQueue(clock)
+    with running(pump.run, stop):
+        pump.add(bad, bad_queue)
+        pump.add(good, good_queue)
+        eventually(lambda: asked, LIMIT_S, "all were looked at")
+        bad.camera.close()
+        eventually(lambda: bad.is_closed, LIMIT_S, "the bad one is closed")
+        rounds = len(asked)
+        eventually(lambda: len(asked) >= rounds + 2, LIMIT_S, "the good one is looked at further on")
+        good_queue.abandon()
+    assert max(after - before for before, after in itertools.pairwise(asked)) < 100
 
 
 def test_an_abandoned_queue_closes_its_source() -> None:
