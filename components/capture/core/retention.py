@@ -155,10 +155,9 @@ class VolumeSpace:
         wanted = self.total_bytes * free_percent_min // PERCENT
         return max(self.full_mark_bytes, min(wanted, self.ours_bytes // 2))
 
-    @property
-    def can_have_room(self) -> bool:
-        """Whether recording could go on if footage went: otherwise none goes in vain."""
-        goes_on = self.free_bytes >= self.reserve_bytes and self.ours_bytes > self.reserve_bytes
+    def can_have_room(self, going_bytes: int) -> bool:
+        """Whether recording could go on if footage went: otherwise none goes in vain. `going_bytes` go anyway."""
+        goes_on = self.free_bytes + going_bytes >= self.reserve_bytes and self.ours_bytes > self.reserve_bytes
         return goes_on or self.ours_bytes >= self.full_mark_bytes
 
     @property
@@ -210,7 +209,8 @@ class Deletion:
 class Need:
     """Bytes, or where `weigh` says so files, that should go; `serves` tells which footage would help.
 
-    `margin` more should go while there is something with a copy elsewhere. Of what cannot be met nothing goes.
+    `margin` more should go while there is something with a copy elsewhere. Of what cannot be met nothing goes: that may
+    depend on how much goes anyway.
     """
 
     what: str
@@ -218,7 +218,7 @@ class Need:
     margin: int
     reason: str
     serves: Callable[[Footage], bool]
-    can_be_met: bool = True
+    can_be_met: Callable[[int], bool] = lambda _going: True
     weigh: Callable[[Footage], int] = lambda footage: footage.size_bytes
 
 
@@ -309,8 +309,9 @@ def plan(
 
 def _meet(need: Need, candidates: Sequence[Deletion], chosen: dict[str, Deletion]) -> bool:
     """Adds to `chosen`, in order, what a need still asks for; whether there is enough."""
-    missing = need.amount - sum(need.weigh(found.footage) for found in chosen.values() if need.serves(found.footage))
-    if not need.can_be_met:
+    going = sum(need.weigh(found.footage) for found in chosen.values() if need.serves(found.footage))
+    missing = need.amount - going
+    if not need.can_be_met(going):
         return missing <= 0
     for candidate in candidates:
         footage = candidate.footage

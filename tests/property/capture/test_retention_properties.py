@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from components.capture.core.retention import (
@@ -165,7 +165,24 @@ def test_order_and_cap(box: Box, rules: Rules, now_ns: WallNs | None, limits: Pa
         assert made.is_capped and made.unmet == ()
 
 
+SCARCE = Box(
+    tuple(
+        Footage(
+            *(f"segment-{number}", "cam-1", "main", "main", NOW - age_ns - 1, NOW - age_ns, size_bytes),
+            *("plain", "uploaded"),
+        )
+        for number, (age_ns, size_bytes) in enumerate([(0, 43), (2 * DAY_NS, 148)])
+    ),
+    (0, 0),
+    (128, 0),
+)
+"""Others take the disk: only with what has expired recording can go on, and then more room is to be made."""
+
+
 @settings(deadline=None)
+@example(
+    SCARCE, Rules(RetentionSection(days=1, event_days=1, free_percent_min=1), {}, frozenset()), NOW, PassLimits(1, 1)
+)
 @given(boxes(), RULES, CLOCKS, LIMITS)
 def test_passes_come_to_an_end_and_lose_no_more_than_one_whole_pass(
     box: Box, rules: Rules, now_ns: WallNs | None, limits: PassLimits
