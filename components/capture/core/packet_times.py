@@ -144,9 +144,10 @@ class VideoTimes:
 
         What it comes to is what the long way comes to, in a quarter of its time.
         """
-        dts, pts = packet.dts, packet.pts
-        if self._window_lag_ns is None or self._slew_ticks or self._owed_ns or dts is None or pts is None:
+        dts = packet.dts
+        if self._window_lag_ns is None or self._slew_ticks or self._owed_ns or dts is None:
             return None
+        ahead = 0 if packet.pts is None else packet.pts - dts
         step, arrived_ns = dts - self._raw, packet.arrived_ns
         place = self._raw_dts + step
         if not 0 < step <= self._jump_ticks or place <= self._last_dts:
@@ -154,13 +155,13 @@ class VideoTimes:
         lag_ns = arrived_ns - self.origin_ns - self.time_base.to_ns(place)
         if lag_ns > LAG_NS_MAX or arrived_ns - self._window_began_ns >= SLEW_WINDOW_NS:
             return None
-        if not 0 <= pts - dts <= self._jump_ticks:
+        if not 0 <= ahead <= self._jump_ticks:
             return None
         self._window_lag_ns = min(self._window_lag_ns, lag_ns)
         self._duration = place - self._last_dts
         placed = TimedPacket(last, self._last_dts, self._last_pts, self._duration)
         self._raw, self._raw_dts = dts, place
-        self._last, self._last_dts, self._last_pts = packet, place, place + pts - dts
+        self._last, self._last_dts, self._last_pts = packet, place, place + ahead
         return placed
 
     def _begin(self) -> list[TimedPacket]:

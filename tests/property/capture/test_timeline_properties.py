@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.capture.core.packet_times import LAG_NS_MAX, LEAD_NS_MAX
+from components.capture.core.packet_times import LAG_NS_MAX, LEAD_NS_MAX, VideoTimes
 from components.capture.core.packets import EncodedPacket, TimedPacket
 from components.capture.core.segmenter import ASK_AGAIN_NS, Segmenter, Step
 from components.capture.core.timeline import RunTimeline
@@ -41,7 +41,7 @@ def wild_packets(draw: st.DrawFn) -> list[EncodedPacket]:
     shift = draw(st.integers(-(2**33), 2**33))
     late_ns = 0
     for number in range(draw(st.integers(1, 60))):
-        what = draw(st.sampled_from(["good"] * 8 + ["wild", "none", "repeat", "shift", "late", "bits"]))
+        what = draw(st.sampled_from(["good"] * 8 + ["wild", "none", "repeat", "near", "shift", "late", "bits"]))
         if what == "shift":
             shift += draw(st.integers(-(2**33), 2**33))
         if what == "late":
@@ -53,6 +53,8 @@ def wild_packets(draw: st.DrawFn) -> list[EncodedPacket]:
             dts = None
         if what == "repeat" and packets:
             dts = packets[-1].dts
+        if what == "near" and packets and packets[-1].dts is not None:
+            dts = packets[-1].dts + draw(st.integers(1, 3))
         if what == "bits" and dts is not None:
             dts %= 2 ** draw(st.sampled_from([32, 33]))
         packet = video_packet(number, is_keyframe=number % 5 == 0)
@@ -68,12 +70,49 @@ def wild_packets(draw: st.DrawFn) -> list[EncodedPacket]:
     return packets
 
 
-def run_through(packets: list[EncodedPacket], with_audio: bool = False) -> tuple[RunTimeline, list[TimedPacket]]:
+class LongWay(VideoTimes):
+    """Places every picture as one about which there is something to decide."""
+
+    def _plainly(self, last: EncodedPacket, packet: EncodedPacket) -> TimedPacket | None:
+        return None
+
+
+class Placing(VideoTimes):
+    """Counts the pictures that go the long way."""
+
+    decided = 0
+
+    def _place(self, packet: EncodedPacket) -> int:
+        self.decided += 1
+        return super()._place(packet)
+
+
+def run_through(
+    packets: list[EncodedPacket], with_audio: bool = False, video: VideoTimes | None = None
+) -> tuple[RunTimeline, list[TimedPacket]]:
     timeline = RunTimeline(STREAMS_WITH_AUDIO if with_audio else STREAMS)
+    timeline._video = video or timeline._video
     placed = []
     for packet in packets:
         placed += timeline.feed(packet, WallNs(WALL + packet.arrived_ns - START_NS), packet.arrived_ns)
     return timeline, placed + timeline.finish()
+
+
+@settings(max_examples=200)
+@given(wild_packets(), st.booleans())
+def test_the_short_way_changes_nothing(packets: list[EncodedPacket], with_audio: bool) -> None:
+    """Pictures about which there is nothing to decide come to the same place by the long way."""
+    short, placed = run_through(packets, with_audio)
+    long, placed_long = run_through(packets, with_audio, LongWay(VIDEO_BASE))
+    assert placed == placed_long
+    assert short.repairs == long.repairs
+
+
+def test_plain_times_go_the_short_way() -> None:
+    """Of a camera whose times are right only the first pictures, before its clock is known, go the long one."""
+    video = Placing(VIDEO_BASE)
+    run_through([video_packet(number, is_keyframe=number % 5 == 0) for number in range(60)], video=video)
+    assert video.decided < 20
 
 
 @settings(max_examples=60)

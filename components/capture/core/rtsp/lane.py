@@ -59,6 +59,7 @@ class Lane:
         self._form = _PIECES[2 if codec == "h264" else 3]
         self._first = _FIRSTS[2 if codec == "h264" else 3]
         self._known: dict[bytes, Fragments | None] = {}
+        self._begin, self._plain = _MARK << 8 | channel, PLAIN << 8 | payload_type
         self._channel = channel
         self._payload_type = payload_type
         self._sequence = sequence
@@ -77,13 +78,15 @@ class Lane:
         unpack, end, begun = _HEAD.unpack_from, len(data), place
         while place + _HEAD.size <= end:
             if piece is not None:
-                place, expected = self._take_pieces(piece, data, view, place, expected, source)
+                place, expected = self._take_middle(piece, data, view, place, expected, source)
                 piece = None
                 if place + _HEAD.size > end:
                     break
-            elif pictures.is_at_rest and (after := self._take_whole(data, view, place, expected, source)) > place:
-                place, expected = after, sequence.expected
-                continue
+            elif pictures.is_at_rest:
+                before = place
+                place, expected = self._take_whole(data, view, place, expected, source)
+                if place > before:
+                    continue
             mark, number, length, flags, kind, turn, timestamp, sender = unpack(data, place)
             body, after = place + _HEAD.size, place + _INTERLEAVED_BYTES + length
             is_plain = mark == _MARK and number == channel and flags == PLAIN and kind & 0x7F == payload_type
@@ -98,44 +101,34 @@ class Lane:
             sequence.advance(expected)
         return place
 
-    def _take_whole(self, data: bytes, view: memoryview, place: int, expected: int, source: int) -> int:
+    def _take_whole(self, data: bytes, view: memoryview, place: int, expected: int, source: int) -> tuple[int, int]:
         """Take a picture of one slice in fragments that is here as a whole, as nearly all are.
 
-        Gives where it ends, or `place` when it is something else.
+        Gives where it ends and the number due then; `place` and `expected` when it is something else.
         """
-        if place + self._first.size > len(data):
-            return place
+        size, end = self._form.size, len(data)
+        if place + size > end:
+            return place, expected
         first, length, kind, turn, timestamp, sender, head = self._first.unpack_from(data, place)
-        begin, plain = _MARK << 8 | self._channel, PLAIN << 8 | self._payload_type
-        if first != begin or kind != plain or turn != expected or sender != source:
-            return place
+        after = place + _INTERLEAVED_BYTES + length
+        if (first, kind, turn, sender) != (self._begin, self._plain, expected, source) or after < place + size:
+            return place, expected
         fragments = self._fragments(head)
         if fragments is None or timestamp == self._pictures.timestamp:
-            return place
-        form, begun = self._form, place
-        unpack, size, end = form.unpack_from, form.size, len(data)
+            return place, expected
         times = _SAME.pack(timestamp, source)
-        middle, last = times + fragments.middle, times + fragments.last
-        after: int = place + _INTERLEAVED_BYTES + length
-        parts: list[Payload] = [START_CODE, fragments.unit, view[place + size : after]]
-        while place + size <= after <= end - size:
-            place, expected = after, (expected + 1) & 0xFFFF
-            first, length, kind, turn, rest = unpack(data, place)
-            after = place + _INTERLEAVED_BYTES + length
-            if turn != expected or first != begin:
-                break
-            if rest == middle and kind == plain:
-                parts.append(view[place + size : after])
-                continue
-            is_end = rest == last and kind == plain | _MARKED and place + size <= after <= end
-            if not is_end or after - begun > ACCESS_UNIT_BYTES_MAX:
-                break
-            parts.append(view[place + size : after])
-            self._pictures.passed(timestamp)
-            self._sequence.advance((expected + 1) & 0xFFFF)
-            self._take_picture(Picture(b"".join(parts), timestamp, fragments.is_key))
-            return after
-        return begun
+        middle, at, due = self._middle(times + fragments.middle, data, view, after, (expected + 1) & 0xFFFF)
+        if at + size > end:
+            return place, expected
+        first, length, kind, turn, rest = self._form.unpack_from(data, at)
+        last_after = at + _INTERLEAVED_BYTES + length
+        is_end = (first, kind, turn, rest) == (self._begin, self._plain | _MARKED, due, times + fragments.last)
+        if not is_end or not at + size <= last_after <= end or last_after - place > ACCESS_UNIT_BYTES_MAX:
+            return place, expected
+        self._pictures.passed(timestamp)
+        parts = (START_CODE, fragments.unit, view[place + size : after], *middle, view[at + size : last_after])
+        self._take_picture(Picture(b"".join(parts), timestamp, fragments.is_key))
+        return last_after, (due + 1) & 0xFFFF
 
     def _fragments(self, head: bytes) -> Fragments | None:
         if head not in self._known:
@@ -144,29 +137,34 @@ class Lane:
             self._known[head] = fragments_of(self._codec, head)
         return self._known[head]
 
-    def _take_pieces(
+    def _take_middle(
         self, piece: Piece, data: bytes, view: memoryview, place: int, expected: int, source: int
     ) -> tuple[int, int]:
-        """Take the pieces of one unit that follow each other; gives where they end, and the number due then.
+        """Take the pieces that follow of the unit at hand; gives where they end, and the number due then."""
+        same = _SAME.pack(piece.timestamp, source) + piece.head
+        pieces, after, due = self._middle(same, data, view, place, expected)
+        size_bytes = sum(map(len, pieces))
+        if size_bytes > piece.room_bytes:
+            return place, expected
+        self._pictures.add_pieces(pieces, size_bytes)
+        return after, due
+
+    def _middle(
+        self, same: bytes, data: bytes, view: memoryview, place: int, expected: int
+    ) -> tuple[list[Payload], int, int]:
+        """What the pieces carry that follow each other in the middle of one unit, where they end, the number due then.
 
         They are the greater part of all packets, and differ in nothing but number, length and what they carry.
         """
-        form = self._form
-        unpack, size, end = form.unpack_from, form.size, len(data)
-        begin, plain = _MARK << 8 | self._channel, PLAIN << 8 | self._payload_type
-        same = _SAME.pack(piece.timestamp, source) + piece.head
-        pieces = []
-        size_bytes = 0
+        unpack, size, end = self._form.unpack_from, self._form.size, len(data)
+        begin, plain = self._begin, self._plain
+        pieces: list[Payload] = []
         while place + size <= end:
             first, length, kind, turn, rest = unpack(data, place)
             after = place + _INTERLEAVED_BYTES + length
             if turn != expected or rest != same or kind != plain or first != begin or not place + size <= after <= end:
                 break
-            if size_bytes + after - place - size > piece.room_bytes:
-                break
             pieces.append(view[place + size : after])
-            size_bytes += after - place - size
             expected = (expected + 1) & 0xFFFF
             place = after
-        self._pictures.add_pieces(pieces, size_bytes)
-        return place, expected
+        return pieces, place, expected

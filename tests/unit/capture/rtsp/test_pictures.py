@@ -1,6 +1,7 @@
 """RTP payloads become access units: whole, in pieces, aggregated, damaged, with markers that lie."""
 
 from collections.abc import Iterable
+from collections.abc import Sequence as Sequence_
 from itertools import accumulate
 
 import pytest
@@ -11,7 +12,7 @@ from components.capture.core.packets import VideoCodec
 from components.capture.core.rtsp.dialogue import Garbled, Incoming
 from components.capture.core.rtsp.lane import Lane
 from components.capture.core.rtsp.pictures import Picture, Pictures
-from components.capture.core.rtsp.rtp import RtpPacket, Sequence, parse_rtp
+from components.capture.core.rtsp.rtp import Payload, RtpPacket, Sequence, parse_rtp
 
 CODE = b"\0\0\0\1"
 SPS, PPS, IDR, SLICE = b"\x67sps", b"\x68pps", b"\x65\x88picture", b"\x41\x9aslice"
@@ -219,3 +220,32 @@ def test_the_lane_hears_a_marker_in_the_middle_of_a_unit() -> None:
     found, *rest = _run("h264", bytes(whole + second), [], True)
     assert (found, *rest) == _run("h264", bytes(whole + second), [], False)
     assert [picture.payload for picture in found] == [CODE + IDR + bytes(20)]
+
+
+class CountingPictures(Pictures):
+    """Counts the packets that go the long way."""
+
+    fed = 0
+
+    def feed(self, timestamp: int, is_marked: bool, payload: Payload, is_after_hole: bool) -> Sequence_[Picture]:
+        self.fed += 1
+        return super().feed(timestamp, is_marked, payload, is_after_hole)
+
+
+@pytest.mark.parametrize(("codec", "unit"), [("h264", SLICE), ("h265", H265_SLICE)])
+def test_whole_pictures_go_the_short_way(codec: VideoCodec, unit: bytes) -> None:
+    """Nothing of a picture of one slice that is there as a whole is taken packet by packet, but for the very first."""
+    pictures, sequence, incoming = CountingPictures(codec), Sequence(waits=False), Incoming()
+    found: list[Picture] = []
+    incoming.lane = Lane(codec, 0, 96, sequence, pictures, found.append)
+
+    def take(_channel: int, payload: memoryview) -> None:
+        packet = parse_rtp(payload)
+        assert packet is not None
+        for turn, hole in sequence.feed(packet):
+            found.extend(feed(pictures, turn, hole))
+
+    incoming.feed(interleaved(codec, [unit + bytes(100)] * 4, 30), take)
+    first = len(pieces(codec, unit + bytes(100), 30))
+    assert len(found) == 4
+    assert pictures.fed <= first
