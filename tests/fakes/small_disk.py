@@ -40,7 +40,7 @@ class SmallDisk:
         self.mount()
 
     def fill(self, leave_bytes: int = 0) -> Path:
-        """A file of somebody else that leaves so much."""
+        """A file of somebody else that leaves so much; asked again it grows by what became free."""
         return fill(self.root, leave_bytes)
 
     def use_up_inodes(self, leave: int = 0) -> Path:
@@ -54,10 +54,10 @@ class SmallDisk:
 
 
 def fill(root: Path, leave_bytes: int) -> Path:
-    """A file of somebody else that leaves so much of the file system."""
+    """A file of somebody else that leaves so much of the file system; asked again it grows by what became free."""
     path = root / "something-else"
     free = os.statvfs(root)
-    with path.open("wb") as file, suppress(OSError):
+    with path.open("ab") as file, suppress(OSError):
         left = free.f_bavail * free.f_frsize - leave_bytes
         while left > 0:
             left -= file.write(bytes(min(left, MIB)))

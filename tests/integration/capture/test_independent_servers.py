@@ -122,18 +122,18 @@ def record(clips: list[Clip], port: int, source: str, transport: str, data: Path
     return box
 
 
-def assert_recorded(box: CaptureBox, clips: list[Clip], *, repeats_last: bool = False) -> None:
+def assert_recorded(box: CaptureBox, clips: list[Clip], *, repeats: bool = False) -> None:
     """The first run of each camera is its clip, picture by picture, in several segments that touch; with its sound.
 
-    `repeats_last`: the server may send the clip's last picture twice.
+    `repeats`: the server may send a picture twice, one after the other.
     """
     for number, clip in enumerate(clips):
         camera = f"clip-{number}"
         first = box.runs(camera)[0]
         rows = [row for row in box.segments(camera) if row.run == first.run]
         files = [box.rows.file_path(row) for row in rows]
-        found, served = fingerprints_of(files, clip.codec), list(clip.fingerprints)
-        assert found in ([served, [*served, served[-1]]] if repeats_last else [served])
+        found = fingerprints_of(files, clip.codec)
+        assert ([one for one, _ in itertools.groupby(found)] if repeats else found) == list(clip.fingerprints)
         assert first.frames_received == first.frames_recorded == len(found)
         assert len(rows) >= SEGMENTS_MIN
         assert all(row.end_ns == following.start_ns for row, following in itertools.pairwise(rows))
@@ -150,8 +150,9 @@ def assert_recorded(box: CaptureBox, clips: list[Clip], *, repeats_last: bool = 
 @EACH_SOURCE
 def test_aio_rtsp_toolkit(clips: list[Clip], aio_port: int, source: str, tmp_path: Path) -> None:
     """aio-rtsp-toolkit: H.264 and H.265, with and without sound."""
-    # Release 0.1.4 sends the last picture twice in one session of twelve, with the next timestamp and sequence number.
-    assert_recorded(record(clips, aio_port, source, "tcp", tmp_path / "data"), clips, repeats_last=True)
+    # Release 0.1.4 sends a picture twice in one session of twelve, with the next sequence number: its
+    # `_threadsafe_queue_put` gives up after a while and puts again what may have been put at that moment.
+    assert_recorded(record(clips, aio_port, source, "tcp", tmp_path / "data"), clips, repeats=True)
 
 
 @pytest.mark.debian
