@@ -301,19 +301,26 @@ def plan(
                 shortlist.add(Deletion(one, rank, reason))
     candidates = shortlist.sorted()
     chosen = {found.footage.segment: found for found in candidates if found.rank is Rank.EXPIRED}
-    unmet = [need.what for need in needs if not _meet(need, candidates, chosen)]
+    cuts = shortlist.last_before_cuts()
+    unmet = [need.what for need in needs if not _meet(need, candidates, cuts, chosen)]
     deletions, is_capped = _cap(sorted(chosen.values(), key=_order), limits)
-    is_capped |= any(last.footage.segment in chosen for last in shortlist.last_before_cuts())
+    is_capped |= any(last.footage.segment in chosen for last in cuts)
     return Plan(tuple(deletions), is_capped, () if is_capped else tuple(unmet))
 
 
-def _meet(need: Need, candidates: Sequence[Deletion], chosen: dict[str, Deletion]) -> bool:
-    """Adds to `chosen`, in order, what a need still asks for; whether there is enough."""
+def _meet(need: Need, candidates: Sequence[Deletion], cuts: Sequence[Deletion], chosen: dict[str, Deletion]) -> bool:
+    """Adds to `chosen`, in order, what a need still asks for; whether there is enough.
+
+    What comes behind the first of the `cuts` waits for another pass: what was cut off there comes before it.
+    """
     going = sum(need.weigh(found.footage) for found in chosen.values() if need.serves(found.footage))
     missing = need.amount - going
     if not need.can_be_met(going):
         return missing <= 0
+    known_until = min((_order(last) for last in cuts if need.serves(last.footage)), default=None)
     for candidate in candidates:
+        if known_until is not None and _order(candidate) > known_until:
+            break
         footage = candidate.footage
         margin = need.margin if candidate.rank < Rank.ONLY_PLAIN else 0
         if missing + margin <= 0:

@@ -178,10 +178,31 @@ SCARCE = Box(
 )
 """Others take the disk: only with what has expired recording can go on, and then more room is to be made."""
 
+TWO_VOLUMES = Box(
+    tuple(
+        Footage(
+            *(f"segment-{number}", "cam-1", "main", volume, NOW - number - 1, NOW - number, size_bytes),
+            *("idle", "uploaded", number == 3),
+        )
+        for number, (volume, size_bytes) in enumerate(
+            [("main", 49_999_998), ("second", 1), ("main", 1), ("main", 50_000_001)]
+        )
+    ),
+    (0, 0),
+    (0, 0),
+)
+"""One volume needs room, and so does the site, which has footage on another, too."""
+
 
 @settings(deadline=None)
 @example(
     SCARCE, Rules(RetentionSection(days=1, event_days=1, free_percent_min=1), {}, frozenset()), NOW, PassLimits(1, 1)
+)
+@example(
+    TWO_VOLUMES,
+    Rules(RetentionSection(days=1, event_days=1, bytes_max=HUNDRED_MB, free_percent_min=1), {}, frozenset()),
+    None,
+    PassLimits(1, 1),
 )
 @given(boxes(), RULES, CLOCKS, LIMITS)
 def test_passes_come_to_an_end_and_lose_no_more_than_one_whole_pass(
