@@ -10,7 +10,7 @@ from components.shared.errors import Rejected
 from components.shared.runtime.clock import Clock
 from components.shared.runtime.files import Step, no_step
 from components.shared.runtime.log import Log
-from components.shared.runtime.requests import RequestAnswer, RequestFolder
+from components.shared.runtime.requests import RequestFolder
 from components.shared.wire.bookmark_request import FOLDER, AddBookmark, parse_bookmark_request
 from components.shared.wire.units import WallNs
 
@@ -26,20 +26,13 @@ class BookmarkRequests:
 
     def take(self) -> bool:
         """Do what is asked and answer it; whether something was. Transient when the disk does not take it."""
-        self._folder.make()
-        waiting = self._folder.waiting()
-        for path in waiting:
-            try:
-                self._carry_out(path)
-            except Rejected as error:
-                self._log.warning("bookmark_refused", file=path.name, error=error)
-                self._folder.answer(path, RequestAnswer("refused", str(error)))
-            else:
-                self._folder.answer(path, RequestAnswer("done"))
-        return bool(waiting)
 
-    def _carry_out(self, path: Path) -> None:
-        request, content = self._folder.read(path)
+        def refused(file: str, error: Rejected) -> None:
+            self._log.warning("bookmark_refused", file=file, error=error)
+
+        return self._folder.take(self._carry_out, refused)
+
+    def _carry_out(self, request: str, content: bytes) -> None:
         asked = parse_bookmark_request(content)
         if isinstance(asked, AddBookmark):
             span = (WallNs(asked.start_ns), WallNs(asked.end_ns))

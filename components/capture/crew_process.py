@@ -35,6 +35,7 @@ from components.capture.crew_messages import (
     post,
     receive,
 )
+from components.capture.pidfd import has_ended
 from components.capture.workshop import Board
 from components.shared.errors import Transient
 from components.shared.runtime.clock import Clock
@@ -155,7 +156,7 @@ class CrewProcess:
             return None
         self._hear(now_ns)
         if self._gone_ns is None:
-            if not _is_gone(self._forked.pidfd):
+            if not has_ended(self._forked.pidfd):
                 self._check_hung(now_ns)
                 return None
             self._gone_ns = now_ns
@@ -176,7 +177,7 @@ class CrewProcess:
         try:
             post(self._forked.orders, order)
         except Transient as error:
-            if not _is_gone(self._forked.pidfd):
+            if not has_ended(self._forked.pidfd):
                 self._why_killed = self._why_killed or f"killed: {error}"
                 self.kill()
         return self._ordered
@@ -218,9 +219,3 @@ class CrewProcess:
         self._forked.orders.close()
         self._forked.calls.close()
         os.close(self._forked.pidfd)
-
-
-def _is_gone(pidfd: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import signal
 import socket
 import subprocess
 import traceback
 from dataclasses import dataclass
+
+from components.capture.pidfd import has_ended
 
 
 class ForkedProcess:
@@ -27,14 +28,14 @@ class ForkedProcess:
 
     def poll(self) -> int | None:
         """Its exit status; None while it runs."""
-        if self._status is None and _is_over(self._pidfd, 0):
+        if self._status is None and has_ended(self._pidfd):
             _pid, self._status = os.waitpid(self.pid, 0)
             os.close(self._pidfd)
         return self._status
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit status. TimeoutExpired when it still runs after `timeout` seconds."""
-        if self._status is None and not _is_over(self._pidfd, timeout):
+        if self._status is None and not has_ended(self._pidfd, timeout):
             raise subprocess.TimeoutExpired("zygote", timeout or 0)
         status = self.poll()
         assert status is not None, "it is over"
@@ -82,9 +83,3 @@ def fork_zygote() -> EarlyZygote | None:
             os._exit(1)
     its_link.close()
     return EarlyZygote(ForkedProcess(pid), link)
-
-
-def _is_over(pidfd: int, timeout_s: float | None) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))

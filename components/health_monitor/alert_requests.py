@@ -8,7 +8,7 @@ from components.health_monitor.alerting import Alerting
 from components.shared.errors import Rejected
 from components.shared.runtime.files import Step, no_step
 from components.shared.runtime.log import Log
-from components.shared.runtime.requests import RequestAnswer, RequestFolder
+from components.shared.runtime.requests import RequestFolder
 from components.shared.wire.alert_request import FOLDER, parse_alert_request
 
 
@@ -22,16 +22,12 @@ class AlertRequests:
 
     def take(self) -> bool:
         """Do what is asked and answer it; whether something was. Transient when the disk does not take it."""
-        self._folder.make()
-        waiting = self._folder.waiting()
-        for path in waiting:
-            try:
-                request, content = self._folder.read(path)
-                parse_alert_request(content)
-                self._alerting.test(request)
-            except Rejected as error:
-                self._log.warning("alert_request_refused", file=path.name, error=error)
-                self._folder.answer(path, RequestAnswer("refused", str(error)))
-            else:
-                self._folder.answer(path, RequestAnswer("done"))
-        return bool(waiting)
+
+        def refused(file: str, error: Rejected) -> None:
+            self._log.warning("alert_request_refused", file=file, error=error)
+
+        return self._folder.take(self._carry_out, refused)
+
+    def _carry_out(self, request: str, content: bytes) -> None:
+        parse_alert_request(content)
+        self._alerting.test(request)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -83,6 +83,24 @@ class RequestFolder:
                 return None
             path.unlink(missing_ok=True)
         return RequestAnswer(held["state"], held.get("error"))
+
+    def take(self, carry_out: Callable[[str, bytes], object], on_refused: Callable[[str, Rejected], object]) -> bool:
+        """Do what is asked and answer it; whether something was. Transient when the disk does not take it.
+
+        `carry_out` is called with a request's id and content, and refuses it with Rejected, of which `on_refused` is
+        told with the file's name.
+        """
+        self.make()
+        waiting = self.waiting()
+        for path in waiting:
+            try:
+                carry_out(*self.read(path))
+            except Rejected as error:
+                on_refused(path.name, error)
+                self.answer(path, RequestAnswer("refused", str(error)))
+            else:
+                self.answer(path, RequestAnswer("done"))
+        return bool(waiting)
 
     def waiting(self) -> list[Path]:
         """The requests, oldest first, at most WAITING_MAX; names with a dot in front are still being written."""
