@@ -27,8 +27,8 @@ WAITING_PACKETS_MAX = 16_384
 WATCHED_TICK_NS = 40 * NS_PER_MS
 """While somebody watches a stream live, pictures are handed on as they come, 25 a second."""
 
-TICK_NS = 200 * NS_PER_MS
-"""A fifth of what a killed process may lose, and five wake-ups a second for each camera."""
+TICK_NS = 250 * NS_PER_MS
+"""A quarter of what a killed process may lose, and four wake-ups a second for each camera."""
 
 
 @dataclass(frozen=True, slots=True)

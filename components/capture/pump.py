@@ -17,8 +17,8 @@ from components.capture.packet_queue import WATCHED_TICK_NS, PacketQueue
 from components.shared.runtime.clock import Clock
 from components.shared.wire.units import NS_PER_MS, NS_PER_S
 
-TICK_NS = 200 * NS_PER_MS
-"""How often all are looked at: five wake-ups a second, and less than the recorder's own tick."""
+TICK_NS = 250 * NS_PER_MS
+"""How often all are looked at: four wake-ups a second, and less than the recorder's own tick."""
 
 IDLE_NS = NS_PER_S
 """How soon a stop is noticed while there is nothing to read."""
