@@ -51,8 +51,8 @@ QUICK_RULES = {
 }
 """The limits stay those of the table, so that a busy machine keeps them."""
 
-CONSEQUENCES = (("component_stuck", "SiteConfig"), ("cloud_unreachable", "box"))
-"""What a line that is cut for minutes may bring at the site: work for the cloud waits there and none is done."""
+CONSEQUENCES = (("cloud_unreachable", "box"),)
+"""What a line that is cut for minutes may bring at the site."""
 
 TESTS_OFFLINE, QUICK_TESTS_OFFLINE = 3, 2
 

@@ -108,8 +108,9 @@ class Inspection:
         readings = self._readings()
         works = read_works(self._data)
         growths = self._prober.reading(self._growths)
+        is_away = readings.link is not None and readings.link.round_trip_ns is None
         conditions = (
-            *self._progress.look(picture.monotonic_ns, picture.heard, works, growths),
+            *self._progress.look(picture.monotonic_ns, picture.heard, works, growths, is_cloud_away=is_away),
             *self._box.look(picture.monotonic_ns, picture.box, readings),
             *judge_losses(self._recent.losses, picture.wall_ns),
         )

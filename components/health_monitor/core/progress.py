@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from components.health_monitor.core.picture import Heard
 from components.health_monitor.core.rules import SILENT_NS, Condition, last_words
-from components.shared.wire.topics import CAPTURE
+from components.shared.wire.topics import CAPTURE, SITE_CONFIG
 from components.shared.wire.units import NS_PER_S, MonotonicNs
 
 IDLE_NS = 120 * NS_PER_S
@@ -22,6 +22,10 @@ IDLE_NS = 120 * NS_PER_S
 
 STILL_NS = 30 * NS_PER_S
 """A stream that is recorded writes a fragment every 0.4 s, or a GOP; the longest GOP that cameras make is some 10 s."""
+
+OF_THE_CLOUD = frozenset({SITE_CONFIG})
+"""Whose work that waits is all with the cloud: while the box cannot reach it that is one trouble, told as such. Footage
+that is not uploaded is worth a word of its own."""
 
 Sign = tuple[int | str, ...]
 """What moves whenever work is done."""
@@ -67,10 +71,16 @@ class ProgressWatch:
         heard: Mapping[str, Heard],
         works: Iterable[Work],
         growths: Iterable[Growth] | None,
+        *,
+        is_cloud_away: bool = False,
     ) -> list[Condition]:
-        """What is stuck now. `growths` is None when the files cannot be asked: then nothing is said of them."""
+        """What is stuck now. `growths` is None when the files cannot be asked: then nothing is said of them.
+
+        `is_cloud_away`: the box's last try to reach the cloud found nobody.
+        """
         alive = {name: status for name, status in heard.items() if now_ns - status.received_ns <= SILENT_NS}
-        found = self._components(now_ns, alive, {work.component: work for work in works})
+        judged = {name: status for name, status in alive.items() if not (is_cloud_away and name in OF_THE_CLOUD)}
+        found = self._components(now_ns, judged, {work.component: work for work in works})
         if growths is not None:
             found += self._streams(now_ns, alive, list(growths))
         return found

@@ -26,12 +26,13 @@ class Site:
         self.status = dict.fromkeys(("Capture", "CloudSync", "VideoProcessor"), QUIET)
         self.works: dict[str, Work] = {}
         self.growths: list[Growth] | None = []
+        self.is_cloud_away = False
 
     def look(self) -> list[Condition]:
         """One look, a moment after everybody's report."""
         now_ns = MonotonicNs(self.now_ns)
         heard = {name: replace(status, received_ns=now_ns) for name, status in self.status.items()}
-        return self.watch.look(now_ns, heard, self.works.values(), self.growths)
+        return self.watch.look(now_ns, heard, self.works.values(), self.growths, is_cloud_away=self.is_cloud_away)
 
     def pass_time(self, duration_ns: int) -> list[Condition]:
         """Look all the time for so long; what the last look found."""
@@ -55,6 +56,17 @@ def test_work_that_waits_and_is_not_done(backlog: int, waited_ns: int, stuck: in
     found = site.pass_time(waited_ns)
     assert kinds(found) == [("component_stuck", "CloudSync")] * stuck
     assert all("store away" in condition.reason for condition in found)
+
+
+def test_what_waits_for_the_cloud_while_that_is_away() -> None:
+    """SiteConfig is not to blame until the cloud can be reached again, and then has its whole time; uploads are told."""
+    site = Site()
+    site.status = dict.fromkeys(("CloudSync", "SiteConfig"), replace(QUIET, backlog=1))
+    site.is_cloud_away = True
+    assert kinds(site.pass_time(9 * IDLE_NS)) == [("component_stuck", "CloudSync")]
+    site.is_cloud_away = False
+    assert kinds(site.pass_time(IDLE_NS)) == [("component_stuck", "CloudSync")]
+    assert kinds(site.pass_time(LOOK_NS + 1)) == [("component_stuck", "CloudSync"), ("component_stuck", "SiteConfig")]
 
 
 def test_the_first_work_of_the_morning_makes_nobody_stuck() -> None:
