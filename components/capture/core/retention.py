@@ -210,7 +210,7 @@ class Need:
     """Bytes, or where `weigh` says so files, that should go; `serves` tells which footage would help.
 
     `margin` more should go while there is something with a copy elsewhere. Of what cannot be met nothing goes: that may
-    depend on how much goes anyway.
+    depend on how much goes anyway. One that `is_wide` is met on any volume, and perhaps by what goes for others anyway.
     """
 
     what: str
@@ -220,6 +220,7 @@ class Need:
     serves: Callable[[Footage], bool]
     can_be_met: Callable[[int], bool] = lambda _going: True
     weigh: Callable[[Footage], int] = lambda footage: footage.size_bytes
+    is_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +241,11 @@ def needs_of(rules: Rules, stock: Stock) -> list[Need]:
         bound = rules.cameras.get(camera, _NOTHING).bytes_max
         if bound is not None and size_bytes > bound:
             reason = f"room: the camera had more than its {bound} bytes"
-            found.append(Need(f"camera {camera}", *_over(size_bytes, bound), reason, _of_camera(camera)))
+            found.append(Need(f"camera {camera}", *_over(size_bytes, bound), reason, _of_camera(camera), is_wide=True))
     total_bytes, bound = sum(stock.camera_bytes.values()), rules.site.bytes_max
     if bound is not None and total_bytes > bound:
         reason = f"room: the site had more than its {bound} bytes"
-        found.append(Need("the site", *_over(total_bytes, bound), reason, lambda _footage: True))
+        found.append(Need("the site", *_over(total_bytes, bound), reason, lambda _footage: True, is_wide=True))
     return found
 
 
@@ -302,33 +303,40 @@ def plan(
     candidates = shortlist.sorted()
     chosen = {found.footage.segment: found for found in candidates if found.rank is Rank.EXPIRED}
     cuts = shortlist.last_before_cuts()
-    unmet = [need.what for need in needs if not _meet(need, candidates, cuts, chosen)]
+    unmet, is_cut = [], any(last.footage.segment in chosen for last in cuts)
+    for need in needs:
+        if not (need.is_wide and is_cut):  # otherwise it waits for a pass that knows all that goes for others
+            is_met, is_open = _meet(need, candidates, cuts, chosen)
+            unmet += [] if is_met else [need.what]
+            is_cut |= is_open
     deletions, is_capped = _cap(sorted(chosen.values(), key=_order), limits)
-    is_capped |= any(last.footage.segment in chosen for last in cuts)
+    is_capped |= is_cut
     return Plan(tuple(deletions), is_capped, () if is_capped else tuple(unmet))
 
 
-def _meet(need: Need, candidates: Sequence[Deletion], cuts: Sequence[Deletion], chosen: dict[str, Deletion]) -> bool:
-    """Adds to `chosen`, in order, what a need still asks for; whether there is enough.
+def _meet(
+    need: Need, candidates: Sequence[Deletion], cuts: Sequence[Deletion], chosen: dict[str, Deletion]
+) -> tuple[bool, bool]:
+    """Adds to `chosen`, in order, what a need still asks for; whether there is enough, and whether a cut ended it.
 
     What comes behind the first of the `cuts` waits for another pass: what was cut off there comes before it.
     """
     going = sum(need.weigh(found.footage) for found in chosen.values() if need.serves(found.footage))
     missing = need.amount - going
     if not need.can_be_met(going):
-        return missing <= 0
+        return missing <= 0, False
     known_until = min((_order(last) for last in cuts if need.serves(last.footage)), default=None)
     for candidate in candidates:
         if known_until is not None and _order(candidate) > known_until:
-            break
+            return missing <= 0, True
         footage = candidate.footage
         margin = need.margin if candidate.rank < Rank.ONLY_PLAIN else 0
         if missing + margin <= 0:
-            break
+            return True, False
         if footage.segment not in chosen and need.serves(footage):
             chosen[footage.segment] = Deletion(footage, candidate.rank, need.reason)
             missing -= need.weigh(footage)
-    return missing <= 0
+    return missing <= 0, known_until is not None
 
 
 def _cap(deletions: Sequence[Deletion], limits: PassLimits) -> tuple[list[Deletion], bool]:
