@@ -9,6 +9,7 @@ life has to be flat.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from components.shared.catalogue.capture import CaptureReader
 from components.shared.catalogue.check import check
+from components.shared.runtime.launcher import MEMORY
 from components.shared.wire.units import NS_PER_S
 from lab.running_site import ROOT, SiteFailedError
 from lab.show import Limit, Show, Shown
@@ -87,7 +89,15 @@ def live(data: Path, drawn: tuple[int, int, float, int], number: int, is_killed:
     arguments = [str(data), str(cameras), str(span_ns // NS_PER_S), str(haste), str(seed), str(number)]
     command = [sys.executable, "-m", "lab.soak_life", *arguments]
     try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LIFE_S_MAX)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **MEMORY},  # as a launcher starts every component
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LIFE_S_MAX,
+        )
     except subprocess.TimeoutExpired as error:
         raise SiteFailedError(f"life {number} stands still: {' '.join(command)}") from error
     if done.returncode != (-9 if is_killed else 0):
