@@ -7,7 +7,8 @@ credentials, or of a profile.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,10 +42,8 @@ class Account:
 
     def who(self) -> str:
         """As whom one speaks to which account. Rejected without credentials, Transient without a line."""
-        try:
+        with speaking("ask who we are"):
             told = self.client("sts").get_caller_identity()
-        except (BotoCoreError, ClientError) as error:
-            raise failure("ask who we are", error) from error
         return f"account {told['Account']} in {self.session.region_name} as {told['Arn']}"
 
 
@@ -64,7 +63,7 @@ def embedded_account(layout: Layout) -> Account | None:
 
 def real_account(stack: str | None, region: str | None, profile: str | None) -> Account:
     """The account of the environment, with the resources of a stack in it; Rejected with what is missing."""
-    try:
+    with speaking(f"look at stack {stack}"):
         session = boto3.Session(region_name=region, profile_name=profile)
         account = Account(session, None, {})
         if stack is None:
@@ -76,9 +75,16 @@ def real_account(stack: str | None, region: str | None, profile: str | None) -> 
             for resource in page["StackResourceSummaries"]
             if "PhysicalResourceId" in resource
         }
-    except (BotoCoreError, ClientError) as error:
-        raise failure(f"look at stack {stack}", error) from error
     return account
+
+
+@contextmanager
+def speaking(what: str) -> Iterator[None]:
+    """Errors of AWS within come out in our words: that `what` could not be done, and what to do."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise failure(what, error) from error
 
 
 def failure(what: str, error: BotoCoreError | ClientError) -> Rejected | Transient:
@@ -109,10 +115,8 @@ _ADVICE = {
 
 def require_runs(account: Account, wanted: int) -> str:
     """What the account's limit of runs at once leaves, when `wanted` more can be reserved; else Rejected."""
-    try:
+    with speaking("ask for the account's limits"):
         limit = account.client("lambda").get_account_settings()["AccountLimit"]
-    except (BotoCoreError, ClientError) as error:
-        raise failure("ask for the account's limits", error) from error
     return judge_runs(limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"], wanted)
 
 
