@@ -19,10 +19,10 @@ from urllib.parse import parse_qs, unquote
 from local.aws import authorization
 from local.aws.http_server import WsgiApp, signed_service, with_body_read
 from local.aws.identities import FUNCTION_KEY, Identities
-from local.aws.resources import Stack
 from local.aws.s3.faults import S3Fault, access_denied
 from local.aws.s3.request import Request
 from local.aws.s3.signatures import session_token
+from local.aws.stack import Stack
 
 log = logging.getLogger(__name__)
 

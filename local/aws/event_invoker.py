@@ -17,7 +17,7 @@ from collections import Counter
 from typing import Any, Protocol
 
 from local.aws.lambda_process import FunctionFault
-from local.aws.resources import Function
+from local.aws.stack import Function
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from moto.sqs.models import Message
 
 from local.aws.durable_queues import DurableQueues
 from local.aws.lambda_process import FunctionFault, FunctionProcess
-from local.aws.resources import Function, QueueFeed
+from local.aws.stack import Function, QueueFeed
 from local.aws.template import TemplateError
 
 log = logging.getLogger(__name__)

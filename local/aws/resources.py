@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,94 +17,10 @@ from botocore.config import Config
 
 from local.aws.expand_template import CODE_BUCKET
 from local.aws.schedules import Schedule, period_s
+from local.aws.stack import STACK, Address, Function, Permission, QueueFeed, Stack, TableRule, TopicRule
 from local.aws.template import Created, Resolver, Template, TemplateError
 
-STACK = "edgenvr"
 IOT_SQL_VERSION = "2016-03-23"
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function of the template: where its code is, how it is called, what it may take."""
-
-    name: str
-    code: Path
-    handler: str
-    timeout_s: int
-    memory_mb: int
-    role: str
-    environment: Mapping[str, str]
-    dead_letters: str | None = None  # the queue, by its ARN, for events that could not be handled
-
-
-@dataclass(frozen=True, slots=True)
-class QueueFeed:
-    """Which queue feeds which function, and in what batches."""
-
-    queue_arn: str
-    function: str
-    batch_messages: int
-    batch_window_s: int
-    concurrency: int
-    reports_failures: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TopicRule:
-    """Which messages of IoT Core call which function, by its ARN."""
-
-    name: str
-    arn: str
-    sql: str
-    function: str
-
-
-@dataclass(frozen=True, slots=True)
-class TableRule:
-    """Which messages of IoT Core become items of which table, by whose role."""
-
-    name: str
-    sql: str
-    table: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """Who may call a function, by its name: a service, for one of its things (None: for any)."""
-
-    function: str
-    service: str
-    source: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where the stand-in listens, and as whom one speaks to it."""
-
-    endpoint_url: str
-    public_url: str  # what the URLs of queues begin with, whoever made them
-    region: str
-    account: str
-    access_key_id: str
-    secret_access_key: str
-
-
-@dataclass
-class Stack:
-    """What came of the template."""
-
-    created: dict[str, Created] = field(default_factory=dict)
-    functions: dict[str, Function] = field(default_factory=dict)
-    feeds: list[QueueFeed] = field(default_factory=list)
-    topic_rules: list[TopicRule] = field(default_factory=list)
-    table_rules: list[TableRule] = field(default_factory=list)
-    schedules: list[Schedule] = field(default_factory=list)
-    topic_keys: dict[str, str] = field(default_factory=dict)  # the key's ARN by the topic's
-    permissions: list[Permission] = field(default_factory=list)
-    outputs: dict[str, str] = field(default_factory=dict)
-    roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # policy documents by the role's ARN
-    aliases: dict[str, str] = field(default_factory=dict)  # the role's ARN by its alias
 
 
 def create(template: Template, address: Address) -> Stack:
@@ -206,7 +120,7 @@ class _Maker:
         s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
         encryption = properties.section("BucketEncryption")
         rules = [
-            {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+            _encryption_rule(f"{name}.BucketEncryption", rule)
             for rule in encryption.take("ServerSideEncryptionConfiguration", [])
         ]
         encryption.finish()
@@ -229,6 +143,10 @@ class _Maker:
         lifecycle.finish()
         if rules:
             s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+        if replication := properties.take("ReplicationConfiguration"):
+            s3.put_bucket_replication(
+                Bucket=bucket, ReplicationConfiguration=_replication(f"{name}.ReplicationConfiguration", replication)
+            )
         return Created(bucket, {"Arn": f"arn:aws:s3:::{bucket}"})
 
     def bucket_policy(self, name: str, properties: _Properties) -> Created:
@@ -248,6 +166,7 @@ class _Maker:
             KeySchema=properties.need("KeySchema"),
             **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
             SSESpecification={"Enabled": bool(encryption.get("SSEEnabled"))},
+            DeletionProtectionEnabled=bool(properties.take("DeletionProtectionEnabled", False)),
         )
         if expiry := properties.take("TimeToLiveSpecification"):
             dynamodb.update_time_to_live(TableName=table, TimeToLiveSpecification=expiry)
@@ -335,6 +254,33 @@ class _Maker:
         self.client("cloudwatch").put_dashboard(DashboardName=dashboard, DashboardBody=body)
         return Created(dashboard, {})
 
+    def alarm(self, name: str, properties: _Properties) -> Created:
+        """Made and never judged: moto looks at no metrics, and its queues and functions write none."""
+        alarm = f"{STACK}-{name}"
+        told = {
+            member: properties.need(member)
+            for member in ("Namespace", "MetricName", "Statistic", "ComparisonOperator", "AlarmActions")
+        }
+        for member in ("AlarmDescription", "TreatMissingData", "Dimensions", "OKActions"):
+            if (value := properties.take(member)) is not None:
+                told[member] = value
+        for member in ("Period", "EvaluationPeriods"):
+            told[member] = int(properties.need(member))
+        self.client("cloudwatch").put_metric_alarm(
+            AlarmName=alarm, Threshold=float(properties.need("Threshold")), **told
+        )
+        return Created(alarm, {"Arn": self.arn("cloudwatch", f"alarm:{alarm}")})
+
+    def role_policy(self, name: str, properties: _Properties) -> Created:
+        """A policy of roles that stands apart from them, so that it can name what names the roles."""
+        policy, document = f"{STACK}-{name}", properties.need("PolicyDocument")
+        properties.waive("PolicyName")
+        iam = self.client("iam")
+        for role in properties.need("Roles"):
+            iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+            self._stack.roles[iam.get_role(RoleName=role)["Role"]["Arn"]].append(document)
+        return Created(policy, {})
+
     def role(self, name: str, properties: _Properties) -> Created:
         iam = self.client("iam")
         role = f"{STACK}-{name}"
@@ -386,6 +332,8 @@ class _Maker:
         if code.get("S3Bucket") != CODE_BUCKET:
             raise TemplateError(f"{name}: its code is not a local folder: {code}")
         properties.waive("Description", "Tags", "Architectures", "LoggingConfig", "Runtime")
+        # Nobody else wants runs here: what is reserved is never short.
+        properties.waive("ReservedConcurrentExecutions")
         environment = properties.section("Environment")
         dead_letters = properties.section("DeadLetterConfig")
         self._stack.functions[name] = Function(
@@ -455,6 +403,38 @@ class _Maker:
         return Created(rule, {"Arn": arn})
 
 
+def _encryption_rule(where: str, rule: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule of a bucket's encryption in the form of S3's own API."""
+    properties = _Properties(where, rule)
+    api = {
+        "ApplyServerSideEncryptionByDefault": properties.need("ServerSideEncryptionByDefault"),
+        "BucketKeyEnabled": bool(properties.take("BucketKeyEnabled", False)),
+    }
+    properties.finish()
+    return api
+
+
+def _replication(where: str, replication: Mapping[str, Any]) -> dict[str, Any]:
+    """A bucket's replication in the form of S3's own API. It is kept, and nothing is copied: we have one region."""
+    rules = []
+    for stated in replication["Rules"]:
+        properties = _Properties(f"{where}.{stated.get('Id')}", stated)
+        narrowed = properties.section("Filter")
+        rules.append(
+            {
+                "ID": properties.need("Id"),
+                "Status": properties.need("Status"),
+                "Priority": int(properties.need("Priority")),
+                "Filter": {"Tag": narrowed.need("TagFilter")},
+                "DeleteMarkerReplication": properties.need("DeleteMarkerReplication"),
+                "Destination": properties.need("Destination"),
+            }
+        )
+        narrowed.finish()
+        properties.finish()
+    return {"Role": replication["Role"], "Rules": rules}
+
+
 def _lifecycle_rule(where: str, rule: Mapping[str, Any]) -> dict[str, Any]:
     """A lifecycle rule of CloudFormation in the form of S3's own API."""
     properties = _Properties(f"{where}.{rule.get('Id')}", rule)
@@ -486,7 +466,9 @@ _MAKERS: dict[str, Callable[[_Maker, str, _Properties], Created]] = {
     "AWS::Events::Rule": _Maker.rule,
     "AWS::Logs::LogGroup": _Maker.log_group,
     "AWS::Logs::QueryDefinition": _Maker.query_definition,
+    "AWS::CloudWatch::Alarm": _Maker.alarm,
     "AWS::CloudWatch::Dashboard": _Maker.dashboard,
+    "AWS::IAM::Policy": _Maker.role_policy,
     "AWS::IAM::Role": _Maker.role,
     "AWS::IoT::RoleAlias": _Maker.role_alias,
     "AWS::SNS::Topic": _Maker.topic,

@@ -33,6 +33,7 @@ from local.aws.s3.objects import BucketState, Objects
 from local.aws.s3.request import Request
 from local.aws.s3.service import S3Service
 from local.aws.schedules import Schedule, Schedules
+from local.aws.stack import Address, Function, QueueFeed, Stack, TopicRule
 from local.aws.state import State
 from local.aws.table_action import put_action
 from local.iot_core import credentials
@@ -90,7 +91,7 @@ class LocalAws:
         self._site_side = Server(options.host, options.port, self._gateway.site_side)
         self._network.on_change(self._cut_or_not)
         self._cloud_side = Server(options.host, 0, self._gateway.cloud_side)
-        self._stack = resources.Stack()
+        self._stack = Stack()
         self._feeds: list[EventSource] = []
         self._invokers: dict[str, EventInvoker] = {}  # by the function's name
         self._mqtt_port = 0
@@ -153,7 +154,7 @@ class LocalAws:
             "outputs": self._stack.outputs,
         }
 
-    def _feed(self, feed: resources.QueueFeed) -> EventSource:
+    def _feed(self, feed: QueueFeed) -> EventSource:
         function = self._function(feed.function)
         for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes"):
             if not self._may(function, f"sqs:{action}", feed.queue_arn):
@@ -163,7 +164,7 @@ class LocalAws:
                 )
         return EventSource(feed, function, self._process(function), self._queues)
 
-    def _action_of(self, rule: resources.TopicRule) -> Action:
+    def _action_of(self, rule: TopicRule) -> Action:
         """What a topic rule does with a message: hands it to its function."""
         invoker = self._invoker(self._permitted(rule.function, rule.name, rule.arn, "iot.amazonaws.com"))
 
@@ -178,7 +179,7 @@ class LocalAws:
             self._permitted(schedule.function, schedule.name, schedule.arn, "events.amazonaws.com")
         ).send
 
-    def _permitted(self, arn: str, rule: str, source: str, service: str) -> resources.Function:
+    def _permitted(self, arn: str, rule: str, source: str, service: str) -> Function:
         """The function of that ARN, if the template lets the rule of a service call it."""
         function = self._function(arn.rpartition(":")[2])
         allowed = [one for one in self._stack.permissions if one.function == function.name]
@@ -199,7 +200,7 @@ class LocalAws:
             aws_secret_access_key=address.secret_access_key,
         )
 
-    def _invoker(self, function: resources.Function) -> EventInvoker:
+    def _invoker(self, function: Function) -> EventInvoker:
         """The one that calls this function with single events; it is made and started when it is first wanted."""
         if function.name not in self._invokers:
             if function.dead_letters and not self._may(function, "sqs:SendMessage", function.dead_letters):
@@ -211,10 +212,10 @@ class LocalAws:
             self._invokers[function.name].start()
         return self._invokers[function.name]
 
-    def _may(self, function: resources.Function, action: str, resource: str) -> bool:
+    def _may(self, function: Function, action: str, resource: str) -> bool:
         return authorization.allows(self._stack.roles.get(function.role, []), action, resource, "")
 
-    def _process(self, function: resources.Function) -> lambda_process.FunctionProcess:
+    def _process(self, function: Function) -> lambda_process.FunctionProcess:
         """The function as a process, which starts at its first call."""
         address = self._address(self._cloud_side.url)
         aws = {
@@ -232,7 +233,7 @@ class LocalAws:
             self._options.data / "logs" / f"{function.name}.log",
         )
 
-    def _function(self, name: str) -> resources.Function:
+    def _function(self, name: str) -> Function:
         for function in self._stack.functions.values():
             if function.name == name:
                 return function
@@ -249,8 +250,8 @@ class LocalAws:
     def _arn(self, service: str, name: str) -> str:
         return f"arn:aws:{service}:{self._options.region}:{DEFAULT_ACCOUNT_ID}:{name}"
 
-    def _address(self, url: str) -> resources.Address:
-        return resources.Address(
+    def _address(self, url: str) -> Address:
+        return Address(
             url, self._site_side.url, self._options.region, DEFAULT_ACCOUNT_ID, ACCESS_KEY_ID, SECRET_ACCESS_KEY
         )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from local.aws import authorization
-from local.aws.resources import TableRule
+from local.aws.stack import TableRule
 from local.iot_core.rules import Action, RuleMessage
 
 if TYPE_CHECKING:

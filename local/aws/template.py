@@ -17,6 +17,16 @@ from pathlib import Path
 from typing import Any
 
 EXPAND_S_MAX = 120  # loading the translator takes 2 s on an idle machine
+_RESOURCE_MEMBERS = {
+    "Type",
+    "Properties",
+    "Condition",
+    "DeletionPolicy",
+    "UpdateReplacePolicy",
+    "Metadata",
+    "DependsOn",
+}
+_NO_VALUE = {"Ref": "AWS::NoValue"}
 _SUBSTITUTION = re.compile(r"\$\{(!?)([^}]+)\}")
 
 
@@ -38,6 +48,7 @@ class Template:
 
     folder: Path
     parameters: Mapping[str, str]
+    holding: frozenset[str]  # the conditions that hold
     resources: Mapping[str, Resource]
     outputs: Mapping[str, Any]
 
@@ -57,24 +68,62 @@ def load(path: Path, region: str, overrides: Mapping[str, str], cache: Path) -> 
         "AWSTemplateFormatVersion",
         "Description",
         "Parameters",
+        "Conditions",
         "Resources",
         "Outputs",
         "Metadata",
     }
     if unknown_sections:
         raise TemplateError(f"{path}: sections {sorted(unknown_sections)} are not understood")
+    parameters = _parameters(path, expanded.get("Parameters", {}), overrides)
+    holding = _holding(expanded.get("Conditions", {}), parameters)
     resources = {}
     for name, body in expanded.get("Resources", {}).items():
-        extra = set(body) - {"Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy", "Metadata", "DependsOn"}
+        extra = set(body) - _RESOURCE_MEMBERS
         if extra:
             raise TemplateError(f"{path}: resource {name} has {sorted(extra)}, which is not understood")
-        resources[name] = Resource(body["Type"], body.get("Properties", {}))
+        if body.get("Condition") in {None, *holding}:
+            resources[name] = Resource(body["Type"], body.get("Properties", {}))
     return Template(
         folder=path.resolve().parent,
-        parameters=_parameters(path, expanded.get("Parameters", {}), overrides),
+        parameters=parameters,
+        holding=frozenset(holding),
         resources=resources,
-        outputs={name: body["Value"] for name, body in expanded.get("Outputs", {}).items()},
+        outputs={
+            name: body["Value"]
+            for name, body in expanded.get("Outputs", {}).items()
+            if body.get("Condition") in {None, *holding}
+        },
     )
+
+
+def _holding(conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> set[str]:
+    """The names of the conditions that hold with these parameters."""
+    return {name for name in conditions if _holds({"Condition": name}, conditions, parameters)}
+
+
+def _holds(condition: Mapping[str, Any], conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    ((kind, argument),) = condition.items()
+    if kind == "Condition":
+        return _holds(conditions[argument], conditions, parameters)
+    if kind == "Fn::Equals":
+        one, other = (_compared(side, parameters) for side in argument)
+        return one == other
+    if kind not in {"Fn::Not", "Fn::And", "Fn::Or"}:
+        raise TemplateError(f"{kind} in a condition is not understood")
+    parts = [_holds(part, conditions, parameters) for part in argument]
+    if kind == "Fn::Not":
+        return not parts[0]
+    return all(parts) if kind == "Fn::And" else any(parts)
+
+
+def _compared(side: Any, parameters: Mapping[str, str]) -> str:
+    """One side of a comparison: text, or a parameter."""
+    if not isinstance(side, Mapping):
+        return str(side)
+    if set(side) != {"Ref"} or side["Ref"] not in parameters:
+        raise TemplateError(f"a condition compares {side}, which is neither text nor a parameter")
+    return parameters[side["Ref"]]
 
 
 def _expanded(path: Path, region: str, cache: Path) -> dict[str, Any]:
@@ -116,16 +165,27 @@ class Resolver:
     def resolve(self, value: Any) -> Any:
         """`value` with every reference and substitution in it replaced."""
         if isinstance(value, list):
-            return [self.resolve(item) for item in value]
+            decided = [self._decided(item) for item in value]
+            return [self.resolve(item) for item in decided if item != _NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
             ((name, argument),) = value.items()
             if name == "Ref":
                 return self._ref(argument)
+            if name == "Fn::If":
+                return self.resolve(self._decided(value))
             if name.startswith("Fn::"):
                 return self._function(name, argument)
-        return {name: self.resolve(item) for name, item in value.items()}
+        members = {name: self._decided(item) for name, item in value.items()}
+        return {name: self.resolve(item) for name, item in members.items() if item != _NO_VALUE}
+
+    def _decided(self, value: Any) -> Any:
+        """`value`, or the side of it that holds where it is an `Fn::If`."""
+        if isinstance(value, dict) and set(value) == {"Fn::If"}:
+            condition, then, otherwise = value["Fn::If"]
+            return self._decided(then if condition in self._template.holding else otherwise)
+        return value
 
     def _ref(self, name: str) -> str:
         if name in self._template.parameters:

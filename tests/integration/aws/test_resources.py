@@ -31,6 +31,7 @@ def test_media_bucket_is_as_in_the_template(aws: Running) -> None:
     assert s3.get_bucket_versioning(Bucket=aws.bucket)["Status"] == "Enabled"
     rules = s3.get_bucket_encryption(Bucket=aws.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    assert rules[0]["BucketKeyEnabled"] is True
     assert all(s3.get_public_access_block(Bucket=aws.bucket)["PublicAccessBlockConfiguration"].values())
     policy = json.loads(s3.get_bucket_policy(Bucket=aws.bucket)["Policy"])
     assert policy["Statement"][0]["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -45,6 +46,7 @@ def test_media_table_is_as_in_the_template(aws: Running) -> None:
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {"by-time", "by-label"}
     assert table["SSEDescription"]["Status"] == "ENABLED"
+    assert table["DeletionProtectionEnabled"] is True
     expiry = dynamodb.describe_time_to_live(TableName=aws.table)["TimeToLiveDescription"]
     assert expiry["AttributeName"] == "expires_s"
     backups = dynamodb.describe_continuous_backups(TableName=aws.table)["ContinuousBackupsDescription"]
@@ -63,6 +65,37 @@ def test_queues_give_up_into_their_dead_letter_queues(aws: Running) -> None:
         assert attributes["VisibilityTimeout"] == "360"
 
 
+def test_dead_letters_have_their_alarms(aws: Running) -> None:
+    """Each dead-letter queue has an alarm that tells the topic of alerts of the first message in it."""
+    alarms = aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    watched = {alarm["Dimensions"][0]["Value"]: alarm for alarm in alarms}
+    letters = {f"edgenvr-{name}DeadLetters" for name in ("Normalize", "Index", "Alert", "Telemetry")}
+    assert set(watched) == letters
+    for alarm in alarms:
+        assert (alarm["MetricName"], alarm["Threshold"]) == ("ApproximateNumberOfMessagesVisible", 0.0)
+        assert alarm["AlarmActions"] == [aws.ready["resources"]["AlertTopic"]]
+
+
+def test_a_replica_is_an_option(start: Start, aws: Running) -> None:
+    """Without a parameter nothing is replicated; with one, events and metadata are, by a role that may no more."""
+    with pytest.raises(botocore.exceptions.ClientError, match="ReplicationConfigurationNotFound"):
+        aws.client("s3").get_bucket_replication(Bucket=aws.bucket)
+    # moto takes only a bucket that is there and versioned: the media bucket itself stands in for the one far away.
+    replica = f"arn:aws:s3:::{aws.bucket}"
+    other = start("--parameter", f"ReplicaBucketArn={replica}")
+    configuration = other.client("s3").get_bucket_replication(Bucket=other.bucket)["ReplicationConfiguration"]
+    assert configuration["Role"].endswith("edgenvr-ReplicationRole")
+    # moto forgets the tags of a rule.
+    assert {rule["ID"]: rule["Destination"]["Bucket"] for rule in configuration["Rules"]} == {
+        "events": replica,
+        "metadata": replica,
+    }
+    policy = other.client("iam").get_role_policy(
+        RoleName="edgenvr-ReplicationRole", PolicyName="edgenvr-ReplicationPolicy"
+    )["PolicyDocument"]
+    assert policy["Statement"][2]["Resource"] == f"{replica}/*"
+
+
 def test_dashboards_are_as_in_the_template(aws: Running) -> None:
     """Each dashboard is there, about this region, with what its log queries read from."""
     for name in ("FleetDashboard", "SiteDashboard"):
@@ -77,8 +110,12 @@ def test_dashboards_are_as_in_the_template(aws: Running) -> None:
 def test_everything_of_the_template_is_named_in_the_ready_file(aws: Running) -> None:
     """The ready file names every resource and output, and none of them by an address that is not the endpoint's."""
     text = (ROOT / "cloud" / "template.yaml").read_text()
-    named = [line[2:-1] for line in text.split("\nResources:")[1].split("\nOutputs:")[0].splitlines() if _is_name(line)]
-    assert set(named) <= set(aws.ready["resources"])
+    lines = text.split("\nResources:")[1].split("\nOutputs:")[0].splitlines()
+    optional = {lines[at - 2][2:-1] for at, line in enumerate(lines) if line.startswith("    Condition: ")}
+    assert optional == {"ReplicationRole", "ReplicationPolicy"}
+    named = {line[2:-1] for line in lines if _is_name(line)}
+    assert named - optional <= set(aws.ready["resources"])
+    assert not optional & set(aws.ready["resources"])
     assert aws.ready["resources"]["IndexQueue"].startswith(aws.ready["endpoint_url"])
     assert aws.ready["outputs"]["MediaBucketName"] == aws.bucket
 

@@ -11,7 +11,7 @@ import pytest
 
 from local.aws.event_invoker import EventInvoker
 from local.aws.lambda_process import FunctionFault
-from local.aws.resources import Function
+from local.aws.stack import Function
 from tests.fakes.waiting import eventually
 
 WAIT_S = 60.0

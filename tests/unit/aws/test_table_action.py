@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from local.aws.resources import TableRule
+from local.aws.stack import TableRule
 from local.aws.table_action import ActionFault, put_action, typed
 from local.iot_core.message import Message
 from local.iot_core.rules import RuleMessage

@@ -11,7 +11,7 @@ from local.aws.template import Created, Resolver, Resource, Template, TemplateEr
 
 
 def resolver(**resources: Created) -> Resolver:
-    template = Template(Path(), {"Days": "7"}, {name: Resource("T", {}) for name in resources}, {})
+    template = Template(Path(), {"Days": "7"}, frozenset(), {name: Resource("T", {}) for name in resources}, {})
 
     def create(name: str) -> Created:
         if name not in resources:
