@@ -4,7 +4,7 @@
     told       SNS has it
 
 Invariants: a notice that was received is published until it is told, whoever dies in between: its claim ends, and the
-next who brings the same notice (the box sends until it has an answer, Lambda and check_sites try again) publishes. What
+next who brings the same notice (the box sends until it has an answer, Lambda and watch_fleet try again) publishes. What
 is told is never published again. A double is left in one case only: the publisher dies, or loses SNS's answer, after
 SNS has taken the message and before the mark is written. SNS knows doubles on FIFO topics alone, which reach neither
 e-mail nor phones.

@@ -1,7 +1,7 @@
 """Called by IoT Core's rules when a client connects or disconnects, and when a thing is removed.
 
-Writes down the last connection and asks check_sites, by a message that waits as long as a short break is forgiven, to
-look at the site. The message is a hint: check_sites looks at all sites every minute anyway.
+Writes down the last connection and asks watch_fleet, by a message that waits as long as a short break is forgiven, to
+look at the site. The message is a hint: watch_fleet looks at all sites every minute anyway.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
         for body in expanded["Resources"].values()
         if body["Type"] == "AWS::Lambda::EventSourceMapping"
     ]
-    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject", "CheckSites"}
+    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject", "WatchFleet"}
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 
@@ -72,7 +72,7 @@ def test_no_role_may_do_everything(expanded: dict[str, Any]) -> None:
         "PassAlertRole",
         "SeenRole",
         "NotePresenceRole",
-        "CheckSitesRole",
+        "WatchFleetRole",
     }
     assert known | {"DeviceRole"} <= set(roles)
     for role in roles:
@@ -128,7 +128,7 @@ def test_what_fails_on_the_way_of_an_alert_is_kept(expanded: dict[str, Any]) -> 
     letters = {"Fn::GetAtt": ["AlertDeadLetters", "Arn"]}
     for name in ("PassAlert", "NotePresence"):
         assert resources[name]["Properties"]["DeadLetterConfig"] == {"TargetArn": letters}
-    assert resources["CheckQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == letters
+    assert resources["WatchQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == letters
 
 
 @pytest.mark.slow

@@ -19,8 +19,8 @@ import boto3
 from botocore.config import Config
 
 from cloud.alert_telling import Context, TellingDoors, tell
-from cloud.functions.check_sites import core
-from cloud.functions.check_sites.watch_item import watch_item, watch_of
+from cloud.functions.watch_fleet import core
+from cloud.functions.watch_fleet.watch_item import watch_item, watch_of
 from cloud.site_items import PRESENCE, SEEN, WATCH, Item, presence_of, revision_of, seen_of
 from components.shared.errors import Transient
 
