@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cloud.function_log import about, about_message, tell
+from cloud import aws_clients
+from cloud.function_log import Call, about, begin, tell
 from cloud.functions.index_object import core
+from cloud.message_batch import handle_each
 from cloud.object_events import read_event
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
 COMPONENT = "index_object"
 STREAMS_KNOWN_MAX = 50_000  # some megabytes; more than a fleet has
-CALL_S_MAX = 10  # of one call to AWS; the function has longer, and the message comes again
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +39,16 @@ class Doors:
 @cache
 def doors() -> Doors:
     """The doors of this process, made at its first call."""
-    config = Config(connect_timeout=CALL_S_MAX, read_timeout=CALL_S_MAX, retries={"total_max_attempts": 3})
-    return Doors(boto3.client("s3", config=config), boto3.client("dynamodb", config=config), os.environ["TABLE_NAME"])
+    return Doors(aws_clients.s3(), aws_clients.dynamodb(), aws_clients.table())
 
 
-def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handle(event: dict[str, Any], context: Call) -> dict[str, Any]:
     """Handles a batch; names the messages that failed, so that only they come again."""
-    failures = []
-    for record in event["Records"]:
-        try:
-            index_message(json.loads(record["body"]), doors())
-        except Exception:  # noqa: BLE001 - a message must not take its neighbours to the dead letters
-            tell(COMPONENT, logging.ERROR, "object_not_indexed", about_message(record), with_error=True)
-            failures.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failures}
+    begin(context)
+    return handle_each(event, COMPONENT, "object_not_indexed", lambda body: index_message(body, doors()))
 
 
-def index_message(body: dict[str, Any], doors: Doors) -> None:
+def index_message(body: Mapping[str, Any], doors: Doors) -> None:
     """Brings the items of the objects in one message up to date."""
     for event in read_event(body):
         if not core.concerns(event.key):
