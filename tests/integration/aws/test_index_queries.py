@@ -8,15 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from cloud.functions.index_object.core import Seen, decide, decide_of
-from cloud.functions.index_object.handler import Doors, apply
 from cloud.index_items import IndexedStream
 from cloud.index_queries import IndexReader
+from cloud.index_writer import Doors, apply
 from components.shared.errors import Rejected
 from components.shared.wire import segment_metadata
 from components.shared.wire.object_keys import ObjectName, StreamName, object_key
 from components.shared.wire.segment_metadata import Gop, SegmentFacts
 from components.shared.wire.units import NS_PER_S, Span, TimeBase, WallNs, parse_stamp
-from tests.integration.aws.index_table import index_in_moto, put
+from tests.fakes.index_in_moto import index_in_moto, put
 
 pytestmark = pytest.mark.slow
 MIDNIGHT = parse_stamp("20251021T000000.000Z")

@@ -13,9 +13,9 @@ from moto import mock_aws
 from samtranslator.yaml_helper import yaml_parse
 
 from cloud.functions.index_object.core import Seen, decide
-from cloud.functions.index_object.handler import Doors, apply, list_stream
+from cloud.index_writer import Doors, apply, list_stream
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 REGION: Final = "eu-central-1"
 TABLE = "media"
 BUCKET = "media"
