@@ -32,7 +32,7 @@ STACK = "edgenvr"
 DAYS = 400
 """Of the past in which the index is asked for what the bucket has not: footage is kept a year by default."""
 
-WAIT_S = 10
+WAIT_S = 10.0
 """For events that are on their way: they take a second or two."""
 
 
@@ -61,8 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
     since = arguments.since or today - timedelta(days=DAYS)
     if since > today:
         raise Rejected(f"--since {since} is in the future: name a day that has been")
+
+    def wait() -> None:
+        print(f"something differs: looking again in {arguments.wait:g} s", file=sys.stderr, flush=True)
+        time.sleep(max(0.0, arguments.wait))
+
     try:
-        found = Reconciler(account.resources["MediaBucket"], _doors(account), _wait, _Progress().tell).run(
+        found = Reconciler(account.resources["MediaBucket"], _doors(account), wait, _Progress().tell).run(
             since, today + timedelta(days=1), mend=arguments.mend
         )
     except KeyError as error:
@@ -111,11 +116,6 @@ class _Progress:
         if place != self._place:
             self._place = place
             print(f"comparing {place.thing} {place.camera} {place.stream}", file=sys.stderr, flush=True)
-
-
-def _wait() -> None:
-    print(f"something differs: looking again in {WAIT_S} s", file=sys.stderr, flush=True)
-    time.sleep(WAIT_S)
 
 
 def _account(arguments: argparse.Namespace) -> Account:
