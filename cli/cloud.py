@@ -12,7 +12,7 @@ from types import ModuleType
 
 HELP = "check and deploy the cloud side"
 
-ACTIONS = ("check", "deploy", "accept")
+ACTIONS = ("check", "deploy", "accept", "reconcile")
 """Each is `cli/cloud_<name>.py` with `HELP`, `add_arguments`, `run`, and `ANSWER` where it has one."""
 
 

@@ -4,7 +4,7 @@
     told       SNS has it
 
 Invariants: a notice that was received is published until it is told, whoever dies in between: its claim ends, and the
-next who brings the same notice (the box sends until it has an answer, Lambda and check_sites try again) publishes. What
+next who brings the same notice (the box sends until it has an answer, Lambda and watch_fleet try again) publishes. What
 is told is never published again. A double is left in one case only: the publisher dies, or loses SNS's answer, after
 SNS has taken the message and before the mark is written. SNS knows doubles on FIFO topics alone, which reach neither
 e-mail nor phones.
@@ -17,14 +17,15 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from cloud import alert_text
+from cloud import alert_text, function_log
 from components.shared.wire.alert_notice import AlertNotice, encode_notice
+from components.shared.wire.trace import FIELD as TRACE_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sns import SNSClient
 
-log = logging.getLogger(__name__)
+COMPONENT = "alert_telling"
 
 KEPT_S = 90 * 86_400
 """How long a notice is known, so that a copy of it is not told again, and can be looked up: a box that has heard no
@@ -33,7 +34,7 @@ answer sends again within minutes of its return."""
 Outcome = Literal["told", "told_before", "under_way"]
 
 
-class Context(Protocol):
+class Context(function_log.Call, Protocol):
     """What Lambda says of a call: who tells claims a notice for as long as its call may last."""
 
     def get_remaining_time_in_millis(self) -> int:
@@ -54,14 +55,21 @@ def tell(notice: AlertNotice, doors: TellingDoors, now_ms: int, claim_ms: int) -
     """Publish a notice unless that was done before, or is being done; `claim_ms` is how long this call may take."""
     if not _claim(notice, doors, now_ms, claim_ms):
         outcome: Outcome = "told_before" if _is_told(notice, doors) else "under_way"
-        log.info("alert_not_told_again notice=%s outcome=%s", notice.id, outcome)
+        fields = {"site": notice.thing, "notice": notice.id, "outcome": outcome}
+        function_log.tell(COMPONENT, logging.INFO, "alert_not_told_again", fields)
         return outcome
     message = _publish(notice, doors)
     _mark_told(notice, message, doors, now_ms)
-    log.info(
-        "alert_told thing=%s kind=%s subject=%s state=%s notice=%s message=%s trace_id=%s",
-        *(notice.thing, notice.kind, notice.subject, notice.state, notice.id, message, notice.trace_id),
-    )
+    fields = {
+        "site": notice.thing,
+        "kind": notice.kind,
+        "subject": notice.subject,
+        "state": notice.state,
+        "notice": notice.id,
+        "message_id": message,
+        TRACE_ID: notice.trace_id,
+    }
+    function_log.tell(COMPONENT, logging.INFO, "alert_told", fields)
     return "told"
 
 

@@ -1,4 +1,7 @@
-"""What functions log: an event name and fields, which Lambda's JSON log format puts side by side into the line.
+"""What functions log: an event name and fields, side by side in a line of JSON that Powertools' Logger writes.
+
+Lambda takes a line that is JSON already as it is. Each has the id of the call, under the name that Powertools gives it:
+`function_request_id`.
 
 A line about an object names its site, camera, segment and trace, so that one query finds it together with what the
 site's components said of the same segment. The trace is the one that came with the object; without one it follows from
@@ -10,7 +13,12 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Mapping
+from functools import cache
+from typing import Protocol, TextIO
+
+from aws_lambda_powertools import Logger
 
 from cloud.object_events import read_event
 from components.shared.errors import Rejected
@@ -27,10 +35,46 @@ BODY_CHARS_MAX = 1_000
 Fields = dict[str, str]
 
 
+SERVICE = "edgenvr"
+
+
+class Call(Protocol):
+    """What Lambda says of a call."""
+
+    aws_request_id: str
+
+
+def begin(call: Call) -> None:
+    """A call begins: its id is in every line until the next."""
+    logger().append_keys(function_request_id=call.aws_request_id)
+
+
 def tell(component: str, level: int, event: str, fields: Mapping[str, object], *, with_error: bool = False) -> None:
     """Log one line; `with_error` adds the exception at hand."""
+    logger()  # has to be there; Powertools' own object lacks the method that takes a level
     named = {"component": component, "event": event, **fields}
-    logging.getLogger(component).log(level, event, extra=named, exc_info=with_error)
+    logging.getLogger(SERVICE).log(level, event, extra=named, exc_info=with_error)
+
+
+@cache
+def logger() -> Logger:
+    """The logger of this process. A function is one component, so where in the code a line is from says nothing."""
+    return Logger(
+        SERVICE, level=logging.INFO, logger_handler=_Output(), utc=True, use_rfc3339=True, serialize_stacktrace=False,
+        location=None,
+    )  # fmt: skip
+
+
+class _Output(logging.StreamHandler[TextIO]):
+    """Writes to what standard output is when the line is written: tests put theirs there."""
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stdout
+
+    @stream.setter
+    def stream(self, _: TextIO) -> None:
+        pass
 
 
 def about(key: str, metadata: Mapping[str, str] | None = None) -> Fields:

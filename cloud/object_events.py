@@ -1,7 +1,7 @@
 """What an event says of an object in S3, whichever way it came. Pure.
 
-EventBridge sends keys as they are; S3's own notifications send them URL-encoded with `+` for a space. Both forms are
-read here, so that nobody else has to know.
+EventBridge sends keys as they are; S3's own notifications send them URL-encoded with `+` for a space; a topic of SNS
+puts what it passes on into an envelope. All forms are read here, so that nobody else has to know.
 
 The mark of an event is a text that sorts in the order in which the changes of one key happened. S3 gives a sequencer
 for it: hexadecimal, of varying length, to be padded on the right with zeros before it is compared (S3 User Guide,
@@ -12,6 +12,7 @@ is ordered wrongly against others, and the truth that is read at every event rep
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,8 @@ class ObjectEvent:
 def read_event(body: Mapping[str, Any]) -> list[ObjectEvent]:
     """The changes in one message: one from EventBridge, any number from S3's own notifications."""
     try:
+        if body.get("Type") == "Notification":
+            return read_event(json.loads(body["Message"]))
         if "detail" in body:
             detail = body["detail"]
             about = detail["object"]

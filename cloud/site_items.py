@@ -2,7 +2,7 @@
 
     pk  SEEN      sk  {thing}    when its telemetry came last: written by a rule of IoT Core, no function between
     pk  PRESENCE  sk  {thing}    its last connection: written by note_presence
-    pk  WATCH     sk  {thing}    what is told of it: written by check_sites
+    pk  WATCH     sk  {thing}    what is told of it: written by watch_fleet
 
 A site is watched if and only if it has an item SEEN, so from its first telemetry on; clients of the message broker that
 are no sites have none. An item with a `revision` is written only over the revision that was read.

@@ -22,7 +22,7 @@ RULES = ROOT / "cloud" / "prometheus" / "edgenvr.rules.yaml"
 TABLE = {metric.name: metric for metric in METRICS}
 
 FIELDS = {"camera", "cause", "component", "event", "kind", "reason", "site", "state", "stream"}
-"""Fields of the lines that record_telemetry writes, beside the figures."""
+"""Fields of the lines that ingest_telemetry writes, beside the figures."""
 
 EVENTS = {"site_reported", "component_reported", "condition_reported", "camera_reported", "telemetry_refused"}
 OF_PROMETHEUS = {"instance", "job"}

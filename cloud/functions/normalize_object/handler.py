@@ -6,20 +6,18 @@ death between two of them loses nothing.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from cloud.function_log import about, about_message, tell
+from cloud import aws_clients
+from cloud.function_log import Call, about, begin, tell
 from cloud.functions.normalize_object import core
+from cloud.message_batch import handle_each
 from cloud.object_events import read_event
 from components.shared.errors import Rejected, Transient
 from components.shared.wire.segment_metadata import TRACE_METADATA
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 COMPONENT = "normalize_object"
 COPY_S_MAX = 55  # of one copy; S3 copies some 100 MB/s, and the function itself is killed after 60 s
-CONNECT_S_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +44,19 @@ class Doors:
 @cache
 def doors() -> Doors:
     """The doors of this process, made at its first call."""
-    config = Config(connect_timeout=CONNECT_S_MAX, read_timeout=COPY_S_MAX, retries={"total_max_attempts": 2})
-    return Doors(boto3.client("s3", config=config), boto3.client("dynamodb", config=config), os.environ["TABLE_NAME"])
+    return Doors(aws_clients.s3(COPY_S_MAX), aws_clients.dynamodb(), aws_clients.table())
 
 
-def handle(event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handle(event: dict[str, Any], context: Call) -> dict[str, Any]:
     """Handles a batch; names the messages that failed, so that only they come again."""
-    failures = []
-    for record in event["Records"]:
-        try:
-            for change in read_event(json.loads(record["body"])):
-                normalize(change.bucket, change.key, doors())
-        except Exception:  # noqa: BLE001 - a message must not take its neighbours to the dead letters
-            tell(COMPONENT, logging.ERROR, "upload_not_moved", about_message(record), with_error=True)
-            failures.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failures}
+    begin(context)
+    return handle_each(event, COMPONENT, "upload_not_moved", lambda body: normalize_message(body, doors()))
+
+
+def normalize_message(body: Mapping[str, Any], doors: Doors) -> None:
+    """Moves the uploads that one message names."""
+    for change in read_event(body):
+        normalize(change.bucket, change.key, doors)
 
 
 def normalize(bucket: str, key: str, doors: Doors) -> str | None:

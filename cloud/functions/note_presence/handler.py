@@ -1,7 +1,7 @@
 """Called by IoT Core's rules when a client connects or disconnects, and when a thing is removed.
 
-Writes down the last connection and asks check_sites, by a message that waits as long as a short break is forgiven, to
-look at the site. The message is a hint: check_sites looks at all sites every minute anyway.
+Writes down the last connection and asks watch_fleet, by a message that waits as long as a short break is forgiven, to
+look at the site. The message is a hint: watch_fleet looks at all sites every minute anyway.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
+from cloud import aws_clients
+from cloud.function_log import Call, begin, tell
 from cloud.functions.note_presence import core
 from cloud.site_items import PRESENCE, SEEN, Presence, presence_item, presence_of, revision_of
 from components.shared.errors import Transient
@@ -25,9 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
-log = logging.getLogger(__name__)
-
-CALL_S_MAX = 10  # of one call to AWS; the function has longer, and Lambda calls it again
+COMPONENT = "note_presence"
 WRITES_MAX = 5  # an item that somebody else writes each time is left to Lambda's next try
 KEPT_S = 30 * 86_400  # clients that are no sites are forgotten; of a site that was silent for so long SEEN is enough
 MARGIN_S = 1  # a message that comes a moment before the break is long enough would find nothing
@@ -47,18 +44,18 @@ class Doors:
 @cache
 def doors() -> Doors:
     """The doors of this process, made at its first call."""
-    config = Config(connect_timeout=CALL_S_MAX, read_timeout=CALL_S_MAX, retries={"total_max_attempts": 3})
     return Doors(
-        boto3.client("dynamodb", config=config),
-        boto3.client("sqs", config=config),
-        os.environ["TABLE_NAME"],
+        aws_clients.dynamodb(),
+        aws_clients.sqs(),
+        aws_clients.table(),
         os.environ["QUEUE_URL"],
         int(os.environ["GRACE_SECONDS"]),
     )
 
 
-def handle(event: dict[str, Any], _context: object) -> None:
+def handle(event: dict[str, Any], context: Call) -> None:
     """Handles one event."""
+    begin(context)
     note(event, doors(), int(time.time() * 1000))
 
 
@@ -79,13 +76,13 @@ def _write(client: str, presence: Presence, now_ms: int, doors: Doors) -> bool:
         key = {"pk": {"S": PRESENCE}, "sk": {"S": client}}
         item = doors.dynamodb.get_item(TableName=doors.table, Key=key, ConsistentRead=True).get("Item")
         if not core.follows(presence, presence_of(item) if item else None):
-            log.info("presence_ignored client=%s connected=%s session=%s", client, presence.connected, presence.session)
+            fields = {"client": client, "connected": presence.connected, "session": presence.session}
+            tell(COMPONENT, logging.INFO, "presence_ignored", fields)
             return False
         revision = revision_of(item) if item else 0
         if _put(presence_item(client, presence, revision + 1, now_ms // 1000 + KEPT_S), revision, doors):
-            log.info(
-                "presence_noted client=%s connected=%s reason=%s", client, presence.connected, presence.reason or "-"
-            )
+            fields = {"client": client, "connected": presence.connected, "reason": presence.reason}
+            tell(COMPONENT, logging.INFO, "presence_noted", fields)
             return True
     raise Transient(f"presence of {client} is written by somebody else all the time")
 
@@ -106,7 +103,7 @@ def _put(item: dict[str, dict[str, Any]], revision: int, doors: Doors) -> bool:
 def _forget(thing: str, doors: Doors) -> None:
     for kind in (SEEN, PRESENCE):
         doors.dynamodb.delete_item(TableName=doors.table, Key={"pk": {"S": kind}, "sk": {"S": thing}})
-    log.info("site_removed thing=%s", thing)
+    tell(COMPONENT, logging.INFO, "site_removed", {"site": thing})
 
 
 def _ask_for_look(thing: str, delay_s: int, doors: Doors) -> None:

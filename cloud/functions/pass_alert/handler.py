@@ -6,26 +6,19 @@ and no alert. A notice that cannot be read fails its call and ends in the dead l
 
 from __future__ import annotations
 
-import logging
-import os
 import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
+from cloud import aws_clients
 from cloud.alert_telling import Context, TellingDoors, tell
+from cloud.function_log import begin
 from cloud.functions.pass_alert import core
 from components.shared.wire.alert_notice import acknowledged_topic, encode_acknowledged
 
 if TYPE_CHECKING:
     from mypy_boto3_iot_data import IoTDataPlaneClient
-
-log = logging.getLogger(__name__)
-
-CALL_S_MAX = 10  # of one call to AWS; the function has longer, and the box sends again
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +32,12 @@ class Doors:
 @cache
 def doors() -> Doors:
     """The doors of this process, made at its first call."""
-    config = Config(connect_timeout=CALL_S_MAX, read_timeout=CALL_S_MAX, retries={"total_max_attempts": 3})
-    telling = TellingDoors(
-        boto3.client("dynamodb", config=config),
-        boto3.client("sns", config=config),
-        os.environ["TABLE_NAME"],
-        os.environ["TOPIC_ARN"],
-    )
-    return Doors(telling, boto3.client("iot-data", config=config))
+    return Doors(aws_clients.telling(), aws_clients.iot_data())
 
 
 def handle(event: dict[str, Any], context: Context) -> None:
     """Handles one notice."""
+    begin(context)
     pass_on(event, doors(), int(time.time() * 1000), context.get_remaining_time_in_millis())
 
 

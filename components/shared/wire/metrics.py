@@ -30,7 +30,7 @@ Label = Literal["camera", "component", "kind", "stream"]
 Cloud = Literal["metric", "log", "none"]
 """Where a figure goes in the cloud: a metric of CloudWatch, a field of a log line, or nowhere."""
 
-MadeBy = Literal["HealthMonitor", "record_telemetry"]
+MadeBy = Literal["HealthMonitor", "ingest_telemetry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ TELEMETRY_REFUSED = Metric(
     "count",
     "messages of telemetry that made no sense, of all sites together",
     "metric",
-    made_by="record_telemetry",
+    made_by="ingest_telemetry",
 )
 CLOCK_AHEAD = Metric(
     "edgenvr_clock_ahead_s",
     "s",
     "the site's clock against the cloud's when telemetry came, the way included",
-    made_by="record_telemetry",
+    made_by="ingest_telemetry",
 )
 
 METRICS = (

@@ -17,9 +17,9 @@ from moto.iotdata.models import iotdata_backends
 from moto.sns.models import sns_backends
 
 from cloud.alert_telling import KEPT_S, TellingDoors
-from cloud.functions.check_sites import handler as check_sites
 from cloud.functions.note_presence import handler as note_presence
 from cloud.functions.pass_alert import handler as pass_alert
+from cloud.functions.watch_fleet import handler as watch_fleet
 from components.shared.errors import Rejected, Transient
 from components.shared.wire.alert_notice import AlertNotice, alert_topic, encode_notice, notice_of
 from components.shared.wire.units import WallNs
@@ -256,18 +256,18 @@ def seen(telling: TellingDoors, thing: str, seen_ms: int = NOW_MS) -> None:
     telling.dynamodb.put_item(TableName="alerts", Item=kept)
 
 
-def unreachable(telling: TellingDoors, thing: str) -> check_sites.Doors:
+def unreachable(telling: TellingDoors, thing: str) -> watch_fleet.Doors:
     seen(telling, thing)
     note_presence.note(presence("connected", 1, client=thing), noting(telling), NOW_MS)
     note_presence.note(presence("disconnected", 1, client=thing), noting(telling), NOW_MS)
-    return check_sites.Doors(telling, 20 * S)
+    return watch_fleet.Doors(telling, 20 * S)
 
 
 def test_an_unreachable_site_is_told_once_by_whichever_run(telling: TellingDoors) -> None:
     """The run for one site and the runs for all tell it once between them."""
     doors = unreachable(telling, "site-1")
     for things in (["site-1"], None, ["site-1", "site-2"], None):
-        check_sites.check(things, doors, NOW_MS + 30 * S, CALL_MS)
+        watch_fleet.check(things, doors, NOW_MS + 30 * S, CALL_MS)
     assert told(telling) == ["EdgeNVR site-1 RAISED: the site cannot be reached, recording unknown"]
 
 
@@ -276,11 +276,11 @@ def test_a_run_that_dies_before_telling_leaves_it_to_the_next(telling: TellingDo
     doors = unreachable(telling, "site-1")
     with pytest.raises(Died):
         mortal = replace(telling, sns=dying(telling.sns, "publish"))
-        check_sites.check(None, replace(doors, telling=mortal), NOW_MS + 30 * S, CALL_MS)
-    check_sites.check(None, doors, NOW_MS + 40 * S, CALL_MS)
+        watch_fleet.check(None, replace(doors, telling=mortal), NOW_MS + 30 * S, CALL_MS)
+    watch_fleet.check(None, doors, NOW_MS + 40 * S, CALL_MS)
     assert told(telling) == [], "the claim of the run that died has not ended"
-    check_sites.check(None, doors, NOW_MS + 90 * S, CALL_MS)
-    check_sites.check(None, doors, NOW_MS + 150 * S, CALL_MS)
+    watch_fleet.check(None, doors, NOW_MS + 90 * S, CALL_MS)
+    watch_fleet.check(None, doors, NOW_MS + 150 * S, CALL_MS)
     assert len(told(telling)) == 1
 
 
@@ -289,9 +289,9 @@ def test_a_run_that_dies_after_telling_does_not_tell_again(telling: TellingDoors
     doors = unreachable(telling, "site-1")
     with pytest.raises(Died):
         mortal = replace(telling, dynamodb=dying(telling.dynamodb, "put_item", turn=2))
-        check_sites.check(None, replace(doors, telling=mortal), NOW_MS + 30 * S, CALL_MS)
+        watch_fleet.check(None, replace(doors, telling=mortal), NOW_MS + 30 * S, CALL_MS)
     assert len(told(telling)) == 1
-    check_sites.check(None, doors, NOW_MS + 90 * S, CALL_MS)
+    watch_fleet.check(None, doors, NOW_MS + 90 * S, CALL_MS)
     assert len(told(telling)) == 1
     assert item(telling, "WATCH", "site-1")["untold"] == {"L": []}
 
@@ -302,16 +302,16 @@ def test_a_bad_item_holds_no_other_site_up(telling: TellingDoors) -> None:
     broken: Any = {"pk": {"S": "SEEN"}, "sk": {"S": "site-a"}}
     telling.dynamodb.put_item(TableName="alerts", Item=broken)
     with pytest.raises(Transient, match=r"could not be checked: site-a$"):
-        check_sites.check(None, doors, NOW_MS + 30 * S, CALL_MS)
+        watch_fleet.check(None, doors, NOW_MS + 30 * S, CALL_MS)
     assert len(told(telling)) == 1
 
 
 def test_a_removed_site_is_told_no_more(telling: TellingDoors) -> None:
     """The registry's word that a thing is gone clears what stands, and ends the watch."""
     doors = unreachable(telling, "site-1")
-    check_sites.check(None, doors, NOW_MS + 30 * S, CALL_MS)
+    watch_fleet.check(None, doors, NOW_MS + 30 * S, CALL_MS)
     removed = {"eventType": "THING_EVENT", "operation": "DELETED", "thingName": "site-1", "timestamp": NOW_MS}
     note_presence.note(removed, noting(telling), NOW_MS + 40 * S)
     for turn in range(3):
-        check_sites.check(None, doors, NOW_MS + (60 + turn * 600) * S, CALL_MS)
+        watch_fleet.check(None, doors, NOW_MS + (60 + turn * 600) * S, CALL_MS)
     assert [subject.split()[2] for subject in told(telling)] == ["RAISED:", "CLEARED:"]

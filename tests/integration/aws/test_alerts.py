@@ -85,7 +85,7 @@ def look(cloud: Running) -> None:
     """All sites are looked at now; returns when that is done."""
 
     def done() -> int:
-        return int(control(cloud, "/_local/stats")["invoked"]["edgenvr-CheckSites"]["events_done"])
+        return int(control(cloud, "/_local/stats")["invoked"]["edgenvr-WatchFleet"]["events_done"])
 
     before = done()
     control(cloud, "/_local/schedules", {})

@@ -193,7 +193,7 @@ def test_a_name_that_nobody_understands_ends_in_the_dead_letters(start: Start, t
     source = f"drop/{thing}/front/holiday pictures+1.mp4"
     aws.client("s3").put_object(Bucket=aws.bucket, Key=source, Body=b"frames")
     put_segment(aws, thing, 0)
-    eventually(lambda: dead_letters(aws, "NormalizeDeadLetters"), 30, str(aws.log))
+    eventually(lambda: dead_letters(aws, "NormalizeDeadLetters"), 120, str(aws.log))
     (letter,) = dead_letters(aws, "NormalizeDeadLetters")
     assert letter["detail"]["object"]["key"] == source
     assert aws.client("s3").get_object(Bucket=aws.bucket, Key=source)["Body"].read() == b"frames"

@@ -34,7 +34,7 @@ class Line:
 
 def lines_of(aws: Running, thing: str) -> list[dict[str, Any]]:
     """What the function has written of a site."""
-    path = aws.data / "logs" / "edgenvr-RecordTelemetry.log"
+    path = aws.data / "logs" / "edgenvr-IngestTelemetry.log"
     texts = path.read_text().splitlines() if path.exists() else []
     lines = [json.loads(text) for text in texts if text.startswith("{") and text.endswith("}")]
     return [line for line in lines if line["site"] == thing]

@@ -165,13 +165,13 @@ SEEDS: dict[str, tuple[Change, str, str]] = {
         "dead-letters-call",
     ),
     "scheduled function without dead letters": (
-        put("CheckSites/Properties/DeadLetterConfig", GONE),
-        "CheckSites",
+        put("WatchFleet/Properties/DeadLetterConfig", GONE),
+        "WatchFleet",
         "dead-letters-call",
     ),
     "rule's function without dead letters": (
-        put("RecordTelemetry/Properties/DeadLetterConfig", GONE),
-        "RecordTelemetry",
+        put("IngestTelemetry/Properties/DeadLetterConfig", GONE),
+        "IngestTelemetry",
         "dead-letters-call",
     ),
     "queue without dead letters": (put(f"{QUEUE}/RedrivePolicy", GONE), "IndexQueue", "dead-letters-queue"),

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from cloud.function_log import BODY_CHARS_MAX, about, about_message, tell
+from cloud.function_log import BODY_CHARS_MAX, about, about_message, begin, tell
 from components.shared.wire.trace import trace_of_segment
-from local.aws.lambda_worker import JsonLines
 
 KEY = "sites/site-1/cameras/cam-1/2025/11/21/04/cam-1_20251121T040506.789Z.mp4"
 SEGMENT = "cam-1_20251121T040506.789Z"
@@ -63,24 +62,31 @@ def fail() -> None:
     raise ValueError("bad ü")
 
 
-def test_lines_are_those_of_lambdas_json_format(caplog: pytest.LogCaptureFixture) -> None:
-    """Event and fields stand beside time and level, the exception with its class, text and place."""
-    with caplog.at_level(logging.INFO):
-        tell("index_object", logging.INFO, "object_indexed", {**about(KEY), "written": True})
-        try:
-            fail()
-        except ValueError:
-            tell("index_object", logging.ERROR, "object_not_indexed", about(KEY), with_error=True)
-    told, failed = (json.loads(JsonLines().format(record)) for record in caplog.records)
-    assert told.pop("timestamp").endswith("Z")
+class Call:
+    """A call of Lambda's."""
+
+    aws_request_id = "request-1"
+
+
+def test_lines_are_json_with_event_fields_and_the_call(capsys: pytest.CaptureFixture[str]) -> None:
+    """Event and fields stand beside time, level and the call's id, the exception with its class, text and place."""
+    begin(Call())
+    tell("index_object", logging.INFO, "object_indexed", {**about(KEY), "written": True})
+    try:
+        fail()
+    except ValueError:
+        tell("index_object", logging.ERROR, "object_not_indexed", about(KEY), with_error=True)
+    told, failed = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert told.pop("timestamp").endswith("+00:00")
     assert told == {
         **about(KEY),
         "level": "INFO",
         "message": "object_indexed",
-        "logger": "index_object",
+        "service": "edgenvr",
+        "function_request_id": "request-1",
         "component": "index_object",
         "event": "object_indexed",
         "written": True,
     }
-    assert (failed["errorType"], failed["errorMessage"]) == ("ValueError", "bad ü")
-    assert "raise ValueError" in failed["stackTrace"][-1]
+    assert (failed["level"], failed["exception_name"]) == ("ERROR", "ValueError")
+    assert 'raise ValueError("bad ü")' in failed["exception"]

@@ -59,7 +59,7 @@ def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
         for body in expanded["Resources"].values()
         if body["Type"] == "AWS::Lambda::EventSourceMapping"
     ]
-    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject", "CheckSites"}
+    assert {mapping["FunctionName"]["Ref"] for mapping in mappings} == {"NormalizeObject", "IndexObject", "WatchFleet"}
     assert all(mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for mapping in mappings)
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloud.functions.record_telemetry import core, handler
+from cloud.functions.ingest_telemetry import core, handler
 from components.health_monitor.core.measures import Tally, measure
 from components.health_monitor.core.rules import judge
 from components.health_monitor.core.telemetry import CAMERA_COLUMNS, camera_rows, site_telemetry

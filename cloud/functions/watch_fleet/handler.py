@@ -6,7 +6,6 @@ leaves it to the next. Two runs at once do no harm: only one writes a site's ite
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -15,21 +14,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.config import Config
-
+from cloud import aws_clients, function_log
 from cloud.alert_telling import Context, TellingDoors, tell
-from cloud.functions.check_sites import core
-from cloud.functions.check_sites.watch_item import watch_item, watch_of
+from cloud.function_log import begin
+from cloud.functions.watch_fleet import core
+from cloud.functions.watch_fleet.watch_item import watch_item, watch_of
+from cloud.message_batch import handle_each
 from cloud.site_items import PRESENCE, SEEN, WATCH, Item, presence_of, revision_of, seen_of
 from components.shared.errors import Transient
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-log = logging.getLogger(__name__)
-
-CALL_S_MAX = 10  # of one call to AWS; the function has longer, and the next minute brings the next run
+COMPONENT = "watch_fleet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +50,20 @@ class Doors:
 @cache
 def doors() -> Doors:
     """The doors of this process, made at its first call."""
-    config = Config(connect_timeout=CALL_S_MAX, read_timeout=CALL_S_MAX, retries={"total_max_attempts": 3})
-    telling = TellingDoors(
-        boto3.client("dynamodb", config=config),
-        boto3.client("sns", config=config),
-        os.environ["TABLE_NAME"],
-        os.environ["TOPIC_ARN"],
-    )
-    return Doors(telling, int(os.environ["GRACE_SECONDS"]) * 1000)
+    return Doors(aws_clients.telling(), int(os.environ["GRACE_SECONDS"]) * 1000)
 
 
 def handle(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Looks at the sites that messages name, else at all; names the messages whose sites could not be looked at."""
-    left_ms = context.get_remaining_time_in_millis()
-    if "Records" not in event:
-        check(None, doors(), int(time.time() * 1000), left_ms)
-        return {}
-    failures = []
-    for record in event["Records"]:
-        try:
-            check([json.loads(record["body"])["thing"]], doors(), int(time.time() * 1000), left_ms)
-        except Exception:  # a message must not take its neighbours along, whatever is wrong with it
-            log.exception("message_not_handled message=%s body=%s", record["messageId"], record["body"][:1_000])
-            failures.append({"itemIdentifier": record["messageId"]})
-    return {"batchItemFailures": failures}
+    begin(context)
+
+    def look_at(things: Sequence[str] | None) -> None:
+        check(things, doors(), int(time.time() * 1000), context.get_remaining_time_in_millis())
+
+    if "Records" in event:
+        return handle_each(event, COMPONENT, "message_not_handled", lambda body: look_at([body["thing"]]))
+    look_at(None)
+    return {}
 
 
 def check(things: Sequence[str] | None, doors: Doors, now_ms: int, left_ms: int) -> None:
@@ -86,8 +73,8 @@ def check(things: Sequence[str] | None, doors: Doors, now_ms: int, left_ms: int)
     for thing in sorted(seen.keys() | watch.keys()):
         try:
             _check_site(thing, seen.get(thing), presence.get(thing), watch.get(thing), doors, now_ms, left_ms)
-        except Exception:  # one site's bad item must not keep the others' alerts back, whatever is wrong with it
-            log.exception("site_not_checked thing=%s", thing)
+        except Exception:  # noqa: BLE001 - one site's bad item must not keep the others' alerts back, whatever is wrong with it
+            function_log.tell(COMPONENT, logging.ERROR, "site_not_checked", {"site": thing}, with_error=True)
             failed.append(thing)
     if failed:
         raise Transient(f"sites could not be checked: {' '.join(failed)}")
@@ -102,7 +89,7 @@ def _check_site(
     watch = core.look(thing, signs, before, now_ms, doors.grace_ms)
     if watch != before:
         if not _put(thing, watch, revision, doors):
-            log.info("site_checked_by_another_run thing=%s", thing)
+            function_log.tell(COMPONENT, logging.INFO, "site_checked_by_another_run", {"site": thing})
             return
         revision += 1
     if watch.untold and _tell(watch, doors, now_ms, left_ms):

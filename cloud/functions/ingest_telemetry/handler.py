@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from cloud.functions.record_telemetry import core
+from cloud.functions.ingest_telemetry import core
 
 
 def handle(event: Any, _context: object) -> dict[str, int]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.functions.check_sites.core import (
+from cloud.functions.watch_fleet.core import (
     BACK_MS_MAX,
     STALE_MS,
     TELEMETRY_MARGIN_MS,
@@ -18,7 +18,7 @@ from cloud.functions.check_sites.core import (
     is_silent,
     look,
 )
-from cloud.functions.check_sites.watch_item import watch_item, watch_of
+from cloud.functions.watch_fleet.watch_item import watch_item, watch_of
 from cloud.site_items import Presence, Seen
 
 T = 1_760_000_000_000

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cloud.functions.check_sites.core import Watch
+from cloud.functions.watch_fleet.core import Watch
 from cloud.site_items import WATCH, Item
 from components.shared.wire.alert_notice import decode_notice, encode_notice
 
 
 def watch_item(thing: str, watch: Watch, revision: int) -> dict[str, dict[str, Any]]:
-    """What check_sites writes."""
+    """What watch_fleet writes."""
     return {
         "pk": {"S": WATCH},
         "sk": {"S": thing},
@@ -23,7 +23,7 @@ def watch_item(thing: str, watch: Watch, revision: int) -> dict[str, dict[str, A
 
 
 def watch_of(item: Item) -> Watch:
-    """What check_sites wrote."""
+    """What watch_fleet wrote."""
     return Watch(
         standing=json.loads(item["standing"]["S"]),
         raises_ms=tuple(json.loads(item["raises_ms"]["S"])),
