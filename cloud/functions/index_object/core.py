@@ -1,13 +1,12 @@
-"""Decides what the index says of a segment: one item, whatever the order, number and repetition of events.
+"""Decides what the index says of an object: one item, whatever the order, number and repetition of events. Pure.
 
-    pk  SEG#{thing}#{camera}#{yyyy-mm-dd}     the UTC day on which the segment starts
-    sk  {stream}#{start}                      main or sub, start as in its key: sorts by time within a stream
+Thumbnail (.jpg) and details (.json) of a segment (.mp4) are attributes of its item, found by their keys, so that they
+may come before it. Objects of any other kind, clips say, have items of their own. The keys of all are those of
+`cloud.index_items`. Attributes at the top are those that the indexes carry or questions choose by; the rest of what is
+known is the map `facts`.
 
-Attributes at the top are those that the indexes carry; the rest of what is known of a segment is the map `facts`.
-
-Thumbnail (.jpg) and details (.json) of a segment are attributes of the same item, found by their keys, so that they
-may come before it. An item without `object_key` is not a segment: a picture of its own, or what is left of a deleted
-segment until `expires_s` (its marks must outlive the events that may still come: SQS keeps them 14 days).
+An item without `object_key` is a picture of its own, or what is left of a deleted object until `expires_s` (its marks
+must outlive the events that may still come: SQS keeps them 14 days).
 
 Invariants: an event is a hint. What is written is what S3 says of the key when the event is handled, under the mark
 of that event, and only over an equal or older mark. The last event is handled after the last change, sees its result,
@@ -19,27 +18,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from cloud.index_items import CAMERAS, SEGMENT, day_of, item_key, place_in_index
 from components.shared.errors import Rejected
 from components.shared.wire import segment_metadata
-from components.shared.wire.object_keys import Kind, ObjectName, parse_object_key, stream_stem
-from components.shared.wire.units import format_iso, format_stamp
+from components.shared.wire.object_keys import ObjectName, parse_object_key, stream_stem
 
 TOMBSTONE_S = 30 * 86_400  # how long marks outlive their segment: twice the 14 days that a message can wait
 
-Value = str | int | Mapping[str, str | int]
+EVENT_METADATA = "nvr-event"
+"""The id of the event that an object shows: what makes it one that is found by event and label."""
 
-_OF_SEGMENT = (
-    "camera",
-    "stream",
-    "start_ns",
-    "end_ns",
-    "object_key",
-    "size_bytes",
-    "facts",
-    "by_time_pk",
-    "by_time_sk",
-)
-"""Every attribute that a segment may give its item; those that it does not give are removed."""
+LABELS_METADATA = "nvr-labels"
+"""What was seen in it, with commas between."""
+
+LABELS_MAX = 32  # of one event; S3's 2 KB of metadata hold no more that mean anything
+
+Value = str | int | Mapping[str, str | int] | tuple[str, ...]
+
+_OF_OBJECT = ("camera", "stream", "start_ns", "end_ns", "object_key", "size_bytes", "facts")
+_OF_SEGMENT = (*_OF_OBJECT, "by_time_pk", "by_time_sk", "expires_s")
+_OF_OTHER = (*_OF_OBJECT, "kind", "event", "labels", "by_label_pk", "by_label_sk", "expires_s")
+"""Every attribute that an object may give its item; those that it does not give are removed."""
+
+_BESIDE = {"jpg": "thumbnail_key", "json": "details_key"}
+"""Kinds that are an attribute of their segment's item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +74,38 @@ def concerns(key: str) -> bool:
 def decide(key: str, mark: str, seen: Seen | None, now_s: int) -> Change:
     """The change that an event for `key` with `mark` leads to, S3 having `seen` there (None: nothing)."""
     thing, name = parse_object_key(key)
+    return decide_of(thing, name, key, mark, seen, now_s)
+
+
+def decide_of(thing: str, name: ObjectName, key: str, mark: str, seen: Seen | None, now_s: int) -> Change:
+    """As `decide`, of a key that was parsed."""
     mark_name = f"{name.kind}_mark"
-    pk, sk = item_key(thing, name)
-    if name.kind == "mp4":
-        given = _segment(thing, key, name, seen) if seen is not None else {}
-        # A tombstone goes by itself; the item of a segment that is there does not.
-        expiry: dict[str, Value] = {} if seen is not None else {"expires_s": now_s + TOMBSTONE_S}
-        owned: tuple[str, ...] = (*_OF_SEGMENT, "expires_s")
+    if name.kind in _BESIDE:
+        owned: tuple[str, ...] = (_BESIDE[name.kind],)
+        to_set: dict[str, Value] = {_BESIDE[name.kind]: key} if seen is not None else {}
     else:
-        given = {_ATTRIBUTE[name.kind]: key} if seen is not None else {}
-        expiry = {}
-        owned = (_ATTRIBUTE[name.kind],)
-    to_set = {**given, **expiry}
+        owned = _OF_SEGMENT if name.kind == "mp4" else _OF_OTHER
+        # What is left of an object goes by itself; the item of one that is there does not.
+        to_set = {"expires_s": now_s + TOMBSTONE_S} if seen is None else _given(thing, key, name, seen)
     to_remove = tuple(attribute for attribute in owned if attribute not in to_set)
+    pk, sk = item_key(prefix_of(name.kind), thing, name)
     return Change(pk, sk, mark_name, mark, {**to_set, mark_name: mark}, to_remove)
 
 
-_ATTRIBUTE: dict[Kind, str] = {"jpg": "thumbnail_key", "json": "details_key"}
+def prefix_of(kind: str) -> str:
+    """What the partitions begin with in which objects of a kind have their items."""
+    return SEGMENT if kind == "mp4" or kind in _BESIDE else kind.upper()
 
 
-def item_key(thing: str, name: ObjectName) -> tuple[str, str]:
-    """The keys of the item that an object belongs to."""
-    day = format_iso(name.start_ns)[:10]
-    return f"SEG#{thing}#{name.camera}#{day}", f"{name.stream}#{format_stamp(name.start_ns)}"
+def stream_item(key: str) -> dict[str, dict[str, str]]:
+    """The item that says that the stream of an object has had one."""
+    thing, name = parse_object_key(key)
+    stem = stream_stem(name.camera, name.stream)
+    return {"pk": {"S": CAMERAS}, "sk": {"S": f"{thing}#{stem}"}, "camera": {"S": name.camera}}
 
 
-def _segment(thing: str, key: str, name: ObjectName, seen: Seen) -> dict[str, Value]:
+def _given(thing: str, key: str, name: ObjectName, seen: Seen) -> dict[str, Value]:
+    """What an object that is there gives its item."""
     start_ns, end_ns, facts = _told(name, seen)
     given: dict[str, Value] = {
         "camera": name.camera,
@@ -106,10 +114,25 @@ def _segment(thing: str, key: str, name: ObjectName, seen: Seen) -> dict[str, Va
         "object_key": key,
         "size_bytes": seen.size_bytes,
         "facts": {"version_id": seen.version_id, "etag": seen.etag, **facts},
-        "by_time_pk": f"{thing}#{format_iso(name.start_ns)[:10]}",
-        "by_time_sk": f"{format_stamp(name.start_ns)}#{stream_stem(name.camera, name.stream)}",
     }
-    return given if end_ns is None else {**given, "end_ns": end_ns}
+    if end_ns is not None:
+        given["end_ns"] = end_ns
+    if name.kind == "mp4":
+        return {**given, "by_time_pk": f"{thing}#{day_of(name.start_ns)}", "by_time_sk": place_in_index(name)}
+    return {**given, "kind": name.kind, **_event(thing, name, seen.metadata)}
+
+
+def _event(thing: str, name: ObjectName, metadata: Mapping[str, str]) -> dict[str, Value]:
+    """What makes an object that shows an event be found by it."""
+    if not metadata.get(EVENT_METADATA):
+        return {}
+    labels = sorted({label.strip() for label in metadata.get(LABELS_METADATA, "").split(",")} - {""})
+    return {
+        "event": metadata[EVENT_METADATA],
+        "labels": tuple(labels[:LABELS_MAX]),
+        "by_label_pk": thing,
+        "by_label_sk": place_in_index(name),
+    }
 
 
 def _told(name: ObjectName, seen: Seen) -> tuple[int, int | None, dict[str, str | int]]:

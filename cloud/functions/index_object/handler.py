@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 COMPONENT = "index_object"
+STREAMS_KNOWN_MAX = 50_000  # some megabytes; more than a fleet has
 CALL_S_MAX = 10  # of one call to AWS; the function has longer, and the message comes again
 
 
@@ -34,6 +35,8 @@ class Doors:
     s3: S3Client
     dynamodb: DynamoDBClient
     table: str
+    known: set[str] = field(default_factory=set)
+    """Streams of which this process knows that the index lists them."""
 
 
 @cache
@@ -63,6 +66,8 @@ def index_message(body: dict[str, Any], doors: Doors) -> None:
             continue
         seen = look(event.bucket, event.key, doors.s3)
         change = core.decide(event.key, event.mark, seen, int(time.time()))
+        if seen is not None:
+            list_stream(event.key, doors)
         done = apply(change, doors)
         fields = about(event.key, seen.metadata if seen is not None else None)
         tell(COMPONENT, logging.INFO, "object_indexed", {**fields, "present": seen is not None, "written": done})
@@ -77,6 +82,22 @@ def look(bucket: str, key: str, s3: S3Client) -> core.Seen | None:
             return None
         raise
     return core.Seen(head["ContentLength"], head["ETag"].strip('"'), head.get("VersionId", "null"), head["Metadata"])
+
+
+def list_stream(key: str, doors: Doors) -> None:
+    """Sees to it that the stream of an object is listed, before the object is."""
+    item = core.stream_item(key)
+    if item["sk"]["S"] in doors.known:
+        return
+    doors.dynamodb.update_item(
+        TableName=doors.table,
+        Key={"pk": item["pk"], "sk": item["sk"]},
+        UpdateExpression="SET camera = :camera",
+        ExpressionAttributeValues={":camera": item["camera"]},
+    )
+    if len(doors.known) >= STREAMS_KNOWN_MAX:
+        doors.known.clear()
+    doors.known.add(item["sk"]["S"])
 
 
 def apply(change: core.Change, doors: Doors) -> bool:
@@ -104,4 +125,6 @@ def apply(change: core.Change, doors: Doors) -> bool:
 def _typed(value: core.Value) -> Any:
     if isinstance(value, Mapping):
         return {"M": {name: _typed(inner) for name, inner in value.items()}}
+    if isinstance(value, tuple):
+        return {"L": [{"S": inner} for inner in value]}
     return {"N": str(value)} if isinstance(value, int) else {"S": value}
