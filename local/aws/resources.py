@@ -17,6 +17,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local.aws import web_resources
 from local.aws.expand_template import CODE_BUCKET
 from local.aws.schedules import Schedule, period_s
 from local.aws.template import Created, Resolver, Template, TemplateError
@@ -107,6 +108,7 @@ class Stack:
     outputs: dict[str, str] = field(default_factory=dict)
     roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # policy documents by the role's ARN
     aliases: dict[str, str] = field(default_factory=dict)  # the role's ARN by its alias
+    web: web_resources.Web = field(default_factory=web_resources.Web)
 
 
 def create(template: Template, address: Address) -> Stack:
@@ -184,6 +186,11 @@ class _Maker:
         self._stack.created[name] = created
         return created
 
+    @property
+    def web(self) -> web_resources.Web:
+        """What people come in by."""
+        return self._stack.web
+
     def client(self, service: str) -> Any:
         if service not in self._clients:
             self._clients[service] = boto3.client(
@@ -229,7 +236,8 @@ class _Maker:
         lifecycle.finish()
         if rules:
             s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
-        return Created(bucket, {"Arn": f"arn:aws:s3:::{bucket}"})
+        domain = f"{bucket}.s3.{self._address.region}.amazonaws.com"
+        return Created(bucket, {"Arn": f"arn:aws:s3:::{bucket}", "RegionalDomainName": domain})
 
     def bucket_policy(self, name: str, properties: _Properties) -> Created:
         bucket = properties.need("Bucket")
@@ -496,4 +504,5 @@ _MAKERS: dict[str, Callable[[_Maker, str, _Properties], Created]] = {
     "AWS::Lambda::EventSourceMapping": _Maker.mapping,
     "AWS::Lambda::Permission": _Maker.permission,
     "AWS::IoT::TopicRule": _Maker.topic_rule,
+    **web_resources.MAKERS,
 }

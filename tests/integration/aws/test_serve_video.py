@@ -204,7 +204,8 @@ def test_pages_have_each_file_once(doors: Doors) -> None:
         key=lambda key: (key.rsplit("_", 1)[1], key),
     )
     for limit in (1, 2, 4, 9, 100):
-        found, given = [], {}
+        found: list[str] = []
+        given: dict[str, str] = {}
         while True:
             body = call(FOOTAGE, site="site-1", limit=str(limit), **between(0, 1000), **given)[1]
             assert len(body["footage"]) <= limit
