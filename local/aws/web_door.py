@@ -82,7 +82,7 @@ class WebDoor:
                 return _json(counted, "403 Forbidden", {"message": why})
         origin = self._distribution.origins[behavior.origin]
         if ".s3." in origin:
-            return self._from_bucket(environ, counted, origin.partition(".s3.")[0])
+            return self._from_bucket(environ, counted, origin.partition(".s3.")[0], behavior.headers)
         return self._from_api(environ, counted, tells_host=bool(behavior.functions))
 
     def _cookies_refused(self, environ: Mapping[str, Any], behavior: Behavior) -> str | None:
@@ -92,7 +92,9 @@ class WebDoor:
 
     # ------------------------------------------------------------------------------------------ buckets
 
-    def _from_bucket(self, environ: Mapping[str, Any], start_response: Start, bucket: str) -> Iterable[bytes]:
+    def _from_bucket(
+        self, environ: Mapping[str, Any], start_response: Start, bucket: str, added: Mapping[str, str]
+    ) -> Iterable[bytes]:
         key = environ["PATH_INFO"].lstrip("/").encode("latin-1").decode() or self._distribution.root_object
         if not self._may_read(bucket, key):
             return _json(start_response, "403 Forbidden", {"message": "the bucket's policy does not allow it"})
@@ -109,6 +111,7 @@ class WebDoor:
             for name, field in zip(_HEADERS, _PASSED_ON, strict=True)
             if found.get(field) is not None
         ]
+        headers += added.items()
         start_response("206 Partial Content" if "ContentRange" in found else "200 OK", headers)
         return found["Body"].iter_chunks(CHUNK_BYTES)  # type: ignore[no-any-return]
 

@@ -28,6 +28,7 @@ class Behavior:
     key_groups: tuple[str, ...]
     functions: tuple[str, ...]
     methods: tuple[str, ...]
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Web:
     key_groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     distributions: list[Distribution] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
+    headers: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of answers, by the policy's id
 
 
 class Properties(Protocol):
@@ -170,6 +172,14 @@ def _edge_function(_maker: Maker, name: str, properties: Properties) -> Created:
     return Created(name, {"FunctionARN": f"arn:aws:cloudfront:::function/{name}"})
 
 
+def _headers(maker: Maker, name: str, properties: Properties) -> Created:
+    """Of the headers, the one that a page can fail by: what it may load."""
+    security = properties.need("ResponseHeadersPolicyConfig")["SecurityHeadersConfig"]
+    policy = security["ContentSecurityPolicy"]["ContentSecurityPolicy"]
+    maker.web.headers[_id(name)] = {"content-security-policy": policy, "x-content-type-options": "nosniff"}
+    return Created(_id(name), {"Id": _id(name)})
+
+
 def _distribution(maker: Maker, name: str, properties: Properties) -> Created:
     told = properties.need("DistributionConfig")
     origins = {origin["Id"]: origin["DomainName"] for origin in told["Origins"]}
@@ -181,6 +191,7 @@ def _distribution(maker: Maker, name: str, properties: Properties) -> Created:
             tuple(one.get("TrustedKeyGroups", ())),
             tuple(function["FunctionARN"] for function in one.get("FunctionAssociations", ())),
             tuple(one.get("AllowedMethods", ("GET", "HEAD"))),
+            maker.web.headers[one["ResponseHeadersPolicyId"]] if "ResponseHeadersPolicyId" in one else {},
         )
         for one in stated
     )
@@ -234,6 +245,6 @@ MAKERS: dict[str, Callable[[Maker, str, Any], Created]] = {
     "AWS::CloudFront::KeyGroup": _key_group,
     "AWS::CloudFront::OriginAccessControl": _only_read("OriginAccessControlConfig"),
     "AWS::CloudFront::Function": _edge_function,
-    "AWS::CloudFront::ResponseHeadersPolicy": _only_read("ResponseHeadersPolicyConfig"),
+    "AWS::CloudFront::ResponseHeadersPolicy": _headers,
     "AWS::CloudFront::Distribution": _distribution,
 }

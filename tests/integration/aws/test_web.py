@@ -105,6 +105,7 @@ def test_the_page_is_for_everybody(site: Running, url: str) -> None:
     for path in ("/", "/index.html"):
         said = ask(f"{url}{path}")
         assert (said.status, said.body, said.headers["content-type"]) == (200, b"<p>", "text/html")
+        assert "default-src 'self'" in said.headers["content-security-policy"]
     assert ask(f"{url}/config.json").json["client_id"] == site.ready["resources"]["PageClient"]
 
 
