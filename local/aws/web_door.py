@@ -53,6 +53,7 @@ class WebDoor:
         self._call = call
         self._now_s = now_s
         self._sign_ins = {name: SignIn(authorizer) for name, authorizer in web.authorizers.items()}
+        self._policies: dict[str, dict[str, Any]] = {}  # of buckets: the template's, which nobody changes while it runs
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
 
@@ -116,11 +117,12 @@ class WebDoor:
         return found["Body"].iter_chunks(CHUNK_BYTES)  # type: ignore[no-any-return]
 
     def _may_read(self, bucket: str, key: str) -> bool:
-        try:
-            policy = json.loads(self._s3.get_bucket_policy(Bucket=bucket)["Policy"])
-        except ClientError:
-            return False
-        own = [one for one in policy["Statement"] if _service(one) == "cloudfront.amazonaws.com"]
+        if bucket not in self._policies:
+            try:
+                self._policies[bucket] = json.loads(self._s3.get_bucket_policy(Bucket=bucket)["Policy"])
+            except ClientError:
+                return False
+        own = [one for one in self._policies[bucket]["Statement"] if _service(one) == "cloudfront.amazonaws.com"]
         context = {"AWS:SourceArn": [self._distribution.arn]}
         resource = f"arn:aws:s3:::{bucket}/{key}"
         return authorization.allows([{"Statement": own}], "s3:GetObject", resource, "", context)
