@@ -24,6 +24,7 @@ from cli.steps import ROOT, Step, run_step, run_steps
 HELP = "everything: sets up what it can, then all checks and tests"
 
 DEBIAN_PACKAGES = {
+    "chromium": "the browser that plays footage from the cloud's page",
     "btrfs-progs": "the disk that `./nvr lab power-cut` copies at random moments",
     "ffmpeg": "an independent judge of recorded files and of the stand-in cameras",
     "gstreamer1.0-tools": "another independent judge of the stand-in cameras",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_iot_data import IoTDataPlaneClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
@@ -55,6 +56,12 @@ def sqs() -> SQSClient:
 def iot_data() -> IoTDataPlaneClient:
     """The client of IoT Core's data plane."""
     return boto3.client("iot-data", config=_config())
+
+
+@cache
+def secrets() -> SecretsManagerClient:
+    """The client of Secrets Manager."""
+    return boto3.client("secretsmanager", config=_config())
 
 
 def telling() -> TellingDoors:

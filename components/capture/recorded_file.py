@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.capture.core.reconnect import Cause
+from components.capture.core.sample_entry import with_apple_name
 from components.shared.errors import Fatal, Rejected, Transient
 from components.shared.runtime.files import Step, make_folders, no_step
 from components.shared.wire.segment_file import Fragment, FragmentScanner, Header, SegmentHasher
@@ -129,6 +130,8 @@ class RecordedFile:
     def write(self, data: bytes) -> int:
         """Take the next bytes, all of them. DiskFailed or FileRefused, and then always."""
         self.check()
+        if self._scanner.header is None:
+            data = with_apple_name(data)
         try:
             self._write_all(data)
             self.fragments += self._scanner.feed(data)

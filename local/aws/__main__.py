@@ -1,7 +1,7 @@
 """Starts the stand-in:
 
     python -m local.aws --data DIR --template cloud/template.yaml --ready FILE [--port 0] [--mqtt-port 0]
-        [--region NAME] [--parameter NAME=VALUE ...] [--die-with-parent]
+        [--web-port 0] [--region NAME] [--parameter NAME=VALUE ...] [--die-with-parent]
 
 It runs until SIGTERM or SIGINT. FILE appears when everything answers.
 """
@@ -27,6 +27,7 @@ def _arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--ready", type=Path, required=True, help="JSON file written when everything answers")
     parser.add_argument("--port", type=int, default=0, help="port of the endpoint, 0 takes a free one")
     parser.add_argument("--mqtt-port", type=int, default=0, help="port of the MQTT broker, 0 takes a free one")
+    parser.add_argument("--web-port", type=int, default=0, help="port of the page, API and media; 0 takes a free one")
     parser.add_argument("--region", default="eu-central-1", help="the region it says it is")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of the template")
     parser.add_argument("--die-with-parent", action="store_true", help="stop when the process that started it ends")
@@ -58,7 +59,11 @@ def main(arguments: list[str]) -> int:
     given.ready.unlink(missing_ok=True)
     parameters = dict(text.split("=", 1) for text in given.parameter)
     service = LocalAws(
-        Options(given.data, given.template, given.region, "127.0.0.1", given.port, given.mqtt_port, parameters)
+        Options(
+            *(given.data, given.template, given.region, "127.0.0.1"),
+            *(given.port, given.mqtt_port, given.web_port),
+            parameters,
+        )
     )
     service.start()
     write_ready(given.ready, service.ready())

@@ -15,6 +15,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local.aws import web_resources
 from local.aws.expand_template import CODE_BUCKET
 from local.aws.schedules import Schedule, period_s
 from local.aws.stack import STACK, Address, Function, Permission, QueueFeed, Stack, TableRule, TopicRule
@@ -98,6 +99,11 @@ class _Maker:
         self._stack.created[name] = created
         return created
 
+    @property
+    def web(self) -> web_resources.Web:
+        """What people come in by."""
+        return self._stack.web
+
     def client(self, service: str) -> Any:
         if service not in self._clients:
             self._clients[service] = boto3.client(
@@ -147,7 +153,8 @@ class _Maker:
             s3.put_bucket_replication(
                 Bucket=bucket, ReplicationConfiguration=_replication(f"{name}.ReplicationConfiguration", replication)
             )
-        return Created(bucket, {"Arn": f"arn:aws:s3:::{bucket}"})
+        domain = f"{bucket}.s3.{self._address.region}.amazonaws.com"
+        return Created(bucket, {"Arn": f"arn:aws:s3:::{bucket}", "RegionalDomainName": domain})
 
     def bucket_policy(self, name: str, properties: _Properties) -> Created:
         bucket = properties.need("Bucket")
@@ -478,4 +485,5 @@ _MAKERS: dict[str, Callable[[_Maker, str, _Properties], Created]] = {
     "AWS::Lambda::EventSourceMapping": _Maker.mapping,
     "AWS::Lambda::Permission": _Maker.permission,
     "AWS::IoT::TopicRule": _Maker.topic_rule,
+    **web_resources.MAKERS,
 }

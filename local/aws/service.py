@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from moto.s3.models import s3_backends
 
 from local.aws import authorization, lambda_process, resources, template
 from local.aws.bridge import Bridge
+from local.aws.called_function import CalledFunction
 from local.aws.doorkeeper import Doorkeeper
 from local.aws.durable_queues import DurableQueues
 from local.aws.durable_secrets import DurableSecrets
@@ -36,6 +38,8 @@ from local.aws.schedules import Schedule, Schedules
 from local.aws.stack import Address, Function, QueueFeed, Stack, TopicRule
 from local.aws.state import State
 from local.aws.table_action import put_action
+from local.aws.web_door import WebDoor, for_template
+from local.aws.web_keys import MediaKey
 from local.iot_core import credentials
 from local.iot_core.iot_core import IotCore
 from local.iot_core.rules import Action, RuleMessage
@@ -53,6 +57,7 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 0
     mqtt_port: int = 0
+    web_port: int = 0
     parameters: dict[str, str] = field(default_factory=dict)
 
 
@@ -95,6 +100,9 @@ class LocalAws:
         self._feeds: list[EventSource] = []
         self._invokers: dict[str, EventInvoker] = {}  # by the function's name
         self._mqtt_port = 0
+        self._web_door: WebDoor | None = None
+        self._web_side: Server | None = None
+        self._called: dict[str, CalledFunction] = {}  # those that people call, by their ARNs
         self._start_s = 0.0
 
     def start(self) -> None:
@@ -102,6 +110,8 @@ class LocalAws:
         begin = time.monotonic()
         options = self._options
         read = template.load(options.template, options.region, options.parameters, options.data / "cache")
+        media_key = MediaKey()
+        read = media_key.given_to(read)
         self._cloud_side.start()
         self._secrets.restore()
         self._stack = resources.create(read, self._address(self._cloud_side.url))
@@ -111,7 +121,7 @@ class LocalAws:
             self._iot.add_rule(f"{rule.name} {rule.function}", rule.sql, self._action_of(rule))
         for table_rule in self._stack.table_rules:
             policies = self._stack.roles.get(table_rule.role, [])
-            action = put_action(table_rule, policies, self._dynamodb(), self._arn)
+            action = put_action(table_rule, policies, self._client("dynamodb"), self._arn)
             self._iot.add_rule(f"{table_rule.name} {table_rule.table}", table_rule.sql, action)
         self._topics.restore()
         self._deliveries.start()
@@ -121,12 +131,17 @@ class LocalAws:
         self._schedules.start([(one, self._callee_of(one)) for one in self._stack.schedules])
         self._mqtt_port = self._iot.start_mqtt(options.host, options.mqtt_port)
         self._site_side.start()
+        self._open_web(media_key)
         self._start_s = time.monotonic() - begin
         log.info("started endpoint=%s seconds=%.1f", self._site_side.url, self._start_s)
 
     def stop(self) -> None:
         """Stops everything; what was stored stays."""
         self._site_side.stop()
+        if self._web_side is not None:
+            self._web_side.stop()
+        for called in self._called.values():
+            called.stop()
         self._iot.stop()
         self._schedules.stop()
         self._deliveries.stop()
@@ -146,6 +161,7 @@ class LocalAws:
             "endpoint_url": address.endpoint_url,
             "mqtt_host": self._options.host,
             "mqtt_port": self._mqtt_port,
+            "web_url": None if self._web_side is None else self._web_side.url,
             "region": address.region,
             "account": address.account,
             "access_key_id": address.access_key_id,
@@ -153,6 +169,22 @@ class LocalAws:
             "resources": {name: created.ref for name, created in self._stack.created.items()},
             "outputs": self._stack.outputs,
         }
+
+    def _open_web(self, media_key: MediaKey) -> None:
+        """Opens the door for people, where the template has one."""
+        web = self._stack.web
+        self._web_door = for_template(web, self._client("s3"), self._call)
+        if self._web_door is None:
+            return
+        media_key.put_into(web.secrets, self._client("secretsmanager"))
+        for arn in web.functions.values():
+            function = self._permitted(arn, "HTTP API", "", "apigateway.amazonaws.com")
+            self._called[arn] = CalledFunction(partial(self._process, function), function.timeout_s)
+        self._web_side = Server(self._options.host, self._options.web_port, self._web_door)
+        self._web_side.start()
+
+    def _call(self, arn: str, event: Mapping[str, Any]) -> Any:
+        return self._called[arn].call(event)
 
     def _feed(self, feed: QueueFeed) -> EventSource:
         function = self._function(feed.function)
@@ -183,17 +215,17 @@ class LocalAws:
         """The function of that ARN, if the template lets the rule of a service call it."""
         function = self._function(arn.rpartition(":")[2])
         allowed = [one for one in self._stack.permissions if one.function == function.name]
-        if not any(one.service == service and one.source in {None, source} for one in allowed):
+        if not any(one.service == service and (not source or one.source in {None, source}) for one in allowed):
             raise template.TemplateError(
                 f"no permission lets rule {rule} call {function.name}: AWS would refuse each of its messages"
             )
         return function
 
-    def _dynamodb(self) -> Any:
+    def _client(self, service: str) -> Any:
         """A client of the stand-in's own."""
         address = self._address(self._cloud_side.url)
         return boto3.client(
-            "dynamodb",
+            service,  # type: ignore[call-overload]
             endpoint_url=address.endpoint_url,
             region_name=address.region,
             aws_access_key_id=address.access_key_id,
@@ -266,6 +298,7 @@ class LocalAws:
             "invoked": {name: invoker.figures() for name, invoker in self._invokers.items()},
             "deliveries": self._deliveries.figures(),
             "schedules": self._schedules.figures(),
+            "web": {} if self._web_door is None else self._web_door.figures(),
             "topic_rules": {name: asdict(counts) for name, counts in self._iot.rule_counts().items()},
         }
 

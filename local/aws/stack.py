@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from local.aws import web_resources
 from local.aws.schedules import Schedule
 from local.aws.template import Created
 
@@ -95,3 +96,4 @@ class Stack:
     outputs: dict[str, str] = field(default_factory=dict)
     roles: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # policy documents by the role's ARN
     aliases: dict[str, str] = field(default_factory=dict)  # the role's ARN by its alias
+    web: web_resources.Web = field(default_factory=web_resources.Web)

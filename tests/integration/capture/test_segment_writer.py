@@ -78,6 +78,17 @@ def test_every_picture_with_its_time(tmp_path: Path, codec: VideoCodec) -> None:
     assert frames_in(file) == len(stream)
 
 
+def test_h265_is_called_as_every_player_takes_it(tmp_path: Path) -> None:
+    """H.265 is declared as `hvc1`, with its parameter sets in the header, and not as libav's `hev1`."""
+    facts, _ = seal_segment(write(tmp_path / "a.mp4", timed(pictures("h265", 40, 10)), "h265"), NAME, wall_of)
+    header = (tmp_path / "a.mp4").read_bytes()[: facts.init_bytes]
+    assert (header.count(b"hvc1"), header.count(b"hev1"), facts.codec) == (1, 0, "h265")
+    with av.open(io.BytesIO((tmp_path / "a.mp4").read_bytes()), "r") as container:
+        assert container.streams.video[0].codec_context.codec_tag == "hvc1"
+        assert len(container.streams.video[0].codec_context.extradata or b"") > 50
+        assert len(list(container.decode(video=0))) == 40
+
+
 def test_a_fragment_ends_at_a_keyframe_and_soon(tmp_path: Path) -> None:
     """A fragment ends at a keyframe, and at the latest after 0.4 s, so that little is lost with a killed process."""
     short = write(tmp_path / "short.mp4", timed(pictures("h264", 40, 10)))
