@@ -17,6 +17,7 @@ class Endpoint:
 
     host: str
     port: int
+    is_tls: bool = True
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -39,4 +40,4 @@ def _from_url(url: str) -> Endpoint | None:
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return None
-    return Endpoint(parts.hostname, port) if parts.hostname and port else None
+    return Endpoint(parts.hostname, port, parts.scheme != "http") if parts.hostname and port else None

@@ -85,7 +85,7 @@ CAMERA_CLOCK_APART = Metric(
     "edgenvr_camera_clock_apart_s", "s", "a camera's clock from the box's, either way; of several the most"
 )
 CLOUD_ROUND_TRIP = Metric(
-    "edgenvr_cloud_round_trip_s", "s", "until a connection to the cloud stands; absent while none does"
+    "edgenvr_cloud_round_trip_s", "s", "until a connection to the cloud stands; absent while nobody answers on one"
 )
 ALERTS_RAISED = Metric("edgenvr_alerts_raised_count", "count", "alerts that are raised, those held back included")
 NOTICES_WAITING = Metric(

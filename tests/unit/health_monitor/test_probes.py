@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from components.health_monitor.core.endpoint import Endpoint, cloud_endpoint
 from components.health_monitor.core.readings import DiskReading, LinkReading, ThrottleReading
@@ -140,14 +150,68 @@ def test_throttle_of_a_machine_without_any(tmp_path: Path) -> None:
     assert read_throttle(tmp_path) is None
 
 
+@contextmanager
+def listener(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Somebody who takes connections, one after the other, does this with each and closes it; the port."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):  # closed
+                while True:
+                    connection, _ = server.accept()
+                    with connection, suppress(OSError):
+                        answer(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def greet(connection: socket.socket) -> None:
+    """A web server that dislikes whatever it is asked."""
+    connection.recv(1_000)
+    connection.sendall(b"HTTP/1.0 403 Forbidden\r\n\r\n")
+
+
 def test_round_trip() -> None:
-    """A listener is reached and the time is told; a port that nobody listens on is not."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        reading = time_connection(Endpoint("127.0.0.1", port), CLOCK)
+    """Whoever answers is reached and the time is told; a port that nobody listens on is not."""
+    with listener(greet) as port:
+        reading = time_connection(Endpoint("127.0.0.1", port, is_tls=False), CLOCK)
         assert reading.round_trip_ns is not None and reading.round_trip_ns > 0
-    for gone in (Endpoint("127.0.0.1", port), Endpoint("x" * 70, 443)):
+    for gone in (Endpoint("127.0.0.1", port, is_tls=False), Endpoint("x" * 70, 443)):
         assert time_connection(gone, FakeClock()) == LinkReading(str(gone), None)
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_a_connection_that_nobody_answers(is_tls: bool) -> None:
+    """A box on the way that takes connections and has no line beyond is not the cloud."""
+    with listener(lambda connection: None) as port:
+        endpoint = Endpoint("127.0.0.1", port, is_tls)
+        assert time_connection(endpoint, CLOCK) == LinkReading(str(endpoint), None)
+
+
+def test_round_trip_over_tls(tmp_path: Path) -> None:
+    """A handshake is answer enough, whoever vouches for the certificate."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    secret = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    made = x509.CertificateBuilder(
+        name, name, secret.public_key(), 1, datetime(2026, 1, 1, tzinfo=UTC), datetime(2046, 1, 1, tzinfo=UTC)
+    )
+    certificate.write_bytes(made.sign(secret, hashes.SHA256()).public_bytes(Encoding.PEM))
+    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def shake(connection: socket.socket) -> None:
+        context.wrap_socket(connection, server_side=True).close()
+
+    with listener(shake) as port:
+        assert time_connection(Endpoint("127.0.0.1", port), CLOCK).round_trip_ns is not None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +220,10 @@ def test_round_trip() -> None:
         ({}, None),
         ({"AWS_REGION": "eu-west-1"}, Endpoint("data-ats.iot.eu-west-1.amazonaws.com", 443)),
         ({"AWS_REGION": "cn-north-1"}, Endpoint("data-ats.iot.cn-north-1.amazonaws.com.cn", 443)),
-        ({"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}, Endpoint("127.0.0.1", 5000)),
+        (
+            {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:5000"},
+            Endpoint("127.0.0.1", 5000, is_tls=False),
+        ),
         (
             {"AWS_ENDPOINT_URL": "http://a:1", "AWS_ENDPOINT_URL_IOT_DATA_PLANE": "https://vpce.example"},
             Endpoint("vpce.example", 443),

@@ -59,7 +59,7 @@ def test_work_that_waits_and_is_not_done(backlog: int, waited_ns: int, stuck: in
 
 
 def test_what_waits_for_the_cloud_while_that_is_away() -> None:
-    """SiteConfig is not to blame until the cloud can be reached again, and then has its whole time; uploads are told."""
+    """SiteConfig is not to blame until the cloud is back, and then has its whole time; uploads are told."""
     site = Site()
     site.status = dict.fromkeys(("CloudSync", "SiteConfig"), replace(QUIET, backlog=1))
     site.is_cloud_away = True
