@@ -29,6 +29,7 @@ GROUPS = {
         "doctor",
     ),
     "configure": ("config", "secret", "record", "bookmark"),
+    "run the cloud side": ("cloud",),
     "develop": ("check", "test", "build", "bench", "lab", "pins", "docs", "new-component"),
 }
 """All commands, in the order of the help. Each is `cli/<name>.py` (`-` as `_`) with `HELP`, `add_arguments`, `run`."""

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -151,13 +152,24 @@ def commands_page() -> str:
             help_text = _help_of(name)
             lines += [f"### nvr {name}", "", f"{module.HELP[0].upper()}{module.HELP[1:]}.{answer}", ""]
             lines += ["```", help_text.rstrip(), "```", ""]
+            for action in getattr(module, "ACTIONS", ()):
+                lines += _action_lines(name, action, module.action_module(action))
     return "\n".join(lines)
 
 
-def _help_of(name: str) -> str:
-    parser = build_parser(name)
-    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    sub: argparse.ArgumentParser = actions[0].choices[name]
+def _action_lines(name: str, action: str, module: ModuleType) -> list[str]:
+    """An action that is a command of its own, such as `nvr cloud check`."""
+    schema = f"{name}-{action}"
+    answer = f" Its answer: [schemas/{schema}.json](schemas/{schema}.json)." if hasattr(module, "ANSWER") else ""
+    title = [f"#### nvr {name} {action}", "", f"{module.HELP[0].upper()}{module.HELP[1:]}.{answer}", ""]
+    return [*title, "```", _help_of(name, action).rstrip(), "```", ""]
+
+
+def _help_of(*names: str) -> str:
+    sub = build_parser(names[0])
+    for name in names:
+        (choices,) = [action for action in sub._actions if isinstance(action, argparse._SubParsersAction)]
+        sub = choices.choices[name]
     sub.formatter_class = _PlainFormatter
     return sub.format_help()
 
@@ -180,4 +192,8 @@ def schemas() -> dict[str, object]:
             module = importlib.import_module(module_of(name))
             if hasattr(module, "ANSWER"):
                 found[name] = TypeAdapter(module.ANSWER).json_schema()
+            for action in getattr(module, "ACTIONS", ()):
+                carries_out = module.action_module(action)
+                if hasattr(carries_out, "ANSWER"):
+                    found[f"{name}-{action}"] = TypeAdapter(carries_out.ANSWER).json_schema()
     return found
