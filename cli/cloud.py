@@ -10,9 +10,9 @@ import argparse
 import importlib
 from types import ModuleType
 
-HELP = "check and deploy the cloud side, and what it costs"
+HELP = "check, deploy, back up and restore the cloud side; what it costs"
 
-ACTIONS = ("check", "cost")
+ACTIONS = ("check", "cost", "backup", "restore")
 """Each is `cli/cloud_<name>.py` with `HELP`, `add_arguments`, `run`, and `ANSWER` where it has one."""
 
 

@@ -93,8 +93,8 @@ def cost_page() -> str:
 _PROSE = [
     "An object is paid for until it expires, and its old version for as long as the template keeps that. A message",
     "to IoT Core counts once, being smaller than 5 KB, and its acknowledgement as another. An item of the index is as",
-    "large as the indexer makes it for a segment of that length. Lambda keeps five connections to each queue, which ask",
-    "every 20 s also when nothing happens.",
+    "large as the indexer makes it for a segment of that length. Lambda keeps five connections to each queue, which",
+    "ask every 20 s also when nothing happens.",
     "",
     "Not counted: taxes, support, discounts, the first year's free allowances, queries of CloudWatch Logs Insights,",
     "text messages to phones, the sites' own uplinks, and what is fetched by anything but the player.",

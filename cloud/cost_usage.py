@@ -2,8 +2,8 @@
 
 Nothing here repeats what the product decides: how long a segment is, how an upload is cut into requests, how often what
 is told or fetched comes in as `ProductFacts`, and how large an item of the index is follows from the indexer itself.
-What neither product nor template can know (how many people look, how long a call lasts) stands in `Assumptions`, each with
-its reason. A month has 730 hours; a GB has 2^30 bytes, as AWS bills it.
+What neither product nor template can know (how many people look, how long a call lasts) stands in `Assumptions`. A
+month has 730 hours; a GB has 2^30 bytes, as AWS bills it.
 """
 
 from __future__ import annotations
@@ -272,7 +272,7 @@ def _pipeline(template: TemplateFacts, assumed: Assumptions, footage: Footage) -
     polls = template.polled_queues * POLLERS * MONTH_S / POLL_S
     yield Use("SQS", "looks at quiet queues", "sqs.request", polls, "fleet")
     yield from _calls("index_object", changes, template, assumed, "camera")
-    yield from _calls("check_sites", MINUTES, template, assumed, "fleet")
+    yield from _calls("watch_fleet", MINUTES, template, assumed, "fleet")
 
 
 def _calls(name: str, calls: float, template: TemplateFacts, assumed: Assumptions, scope: Scope) -> Iterator[Use]:
@@ -307,7 +307,7 @@ def _device(plan: Plan, product: ProductFacts, template: TemplateFacts, assumed:
 
 def _watching(plan: Plan, product: ProductFacts, template: TemplateFacts, assumed: Assumptions) -> Iterator[Use]:
     messages = MONTH_S / product.telemetry_s + MONTH_S / product.detailed_s
-    yield from _calls("record_telemetry", messages, template, assumed, "site")
+    yield from _calls("ingest_telemetry", messages, template, assumed, "site")
     logged = assumed.telemetry_log_bytes_per_stream * assumed.streams_per_camera * DAYS / GB
     yield Use("CloudWatch", "log of telemetry", "cloudwatch.log_ingestion", logged, "camera")
     yield Use(
