@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cli import bench, lab
 from cli.__main__ import GROUPS, build_parser, module_of
+from cli.cloud_cost_page import cost_page
 from cli.document_schemas import document_schema
 from cli.steps import ROOT
 from components.shared.errors import Rejected
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write docs/reliability.md too, from the answers (*.json) of `lab` and `bench` in DIR",
     )
-    parser.epilog = "Writes docs/topics.md, docs/metrics.md, docs/commands.md and docs/schemas/."
+    parser.epilog = (
+        "Writes docs/topics.md, docs/metrics.md, docs/commands.md, docs/operations/cost.md and docs/schemas/."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,6 +61,7 @@ def rendered() -> dict[str, str]:
         "docs/topics.md": topics_page(),
         "docs/metrics.md": metrics_page(),
         "docs/commands.md": commands_page(),
+        "docs/operations/cost.md": cost_page(),
     }
     for name, schema in schemas().items():
         documents[f"docs/schemas/{name}.json"] = json.dumps(schema, indent=1) + "\n"
