@@ -10,6 +10,8 @@ import argparse
 import importlib
 from types import ModuleType
 
+HELP = "check and deploy the cloud side"
+
 ACTIONS = ("check", "deploy", "accept", "reconcile", "cost", "backup", "restore")
 """Each is `cli/cloud_<name>.py` with `HELP`, `add_arguments`, `run`, and `ANSWER` where it has one."""
 
