@@ -36,6 +36,10 @@ class Stopped(Transient):
     """The component is stopping: the request in hand was given up and its connection closed."""
 
 
+class Held(Transient):
+    """The site's settings let nothing out now: the request in hand was given up and its connection closed."""
+
+
 class Body(Protocol):
     """Bytes to send, read once from the front; it may be told to start again."""
 

@@ -42,6 +42,8 @@ from components.cloud_sync.object_store import (
     StoredPart,
     UploadGone,
 )
+from components.cloud_sync.paced_connection import pace_client
+from components.cloud_sync.pacer import Pacer
 from components.shared.errors import NvrError, Rejected, Transient
 
 if TYPE_CHECKING:
@@ -238,8 +240,11 @@ class S3Store:
             raise from_failure(error, step, self._bucket) from error
 
 
-def open_s3(bucket: str, connections: int) -> S3Store:
-    """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client)."""
+def open_s3(bucket: str, connections: int, pacer: Pacer) -> S3Store:
+    """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client).
+
+    What it sends passes the pacer.
+    """
 
     def make_client() -> S3Client:
         session = botocore.session.Session()
@@ -257,6 +262,7 @@ def open_s3(bucket: str, connections: int) -> S3Store:
         )
         client = session.create_client("s3", config=config)
         client.meta.events.register("after-call.s3", refuse_cut_answer)
+        pace_client(client, pacer)
         return cast("S3Client", client)
 
     return S3Store(make_client, bucket)

@@ -11,6 +11,7 @@ import pytest
 from components.cloud_sync.object_store import ObjectStore
 from components.cloud_sync.s3_store import open_s3
 from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.pacers import open_pacer
 from tests.fakes.s3_site import Site, running_site
 
 PART_BYTES_MIN = 5 * 1024 * 1024
@@ -88,4 +89,4 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         fake = FakeObjectStore(part_bytes_min=PART_BYTES_MIN)
         return Subject(fake, _FakeObserver(fake))
     site: Site = request.getfixturevalue("site")
-    return Subject(open_s3(site.bucket, connections=2), _S3Observer(site))
+    return Subject(open_s3(site.bucket, connections=2, pacer=open_pacer()), _S3Observer(site))
