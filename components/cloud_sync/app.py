@@ -54,7 +54,8 @@ def build_with(context: Context, store: ObjectStore, pacer: Pacer) -> Sequence[T
     """The tasks of CloudSync on any store; what it sends passes the pacer."""
     ledger = SyncWriter.open(context.data)
     around = Surroundings(context.clock, context.stop, context.log, context.status, random.SystemRandom().random, pacer)
-    uploader = Uploader(ledger, Transfer(store, ledger, context.stop), Footage(context.data), around)
+    transfer = Transfer(store, ledger, context.stop)
+    uploader = Uploader(ledger, transfer, Footage(context.data), around)
 
     def sweep(source: Segments | Thumbnails, hints: Inbox) -> Task:
         sweeper = Sweeper(source, ledger, uploader.queued, context.clock, context.log, context.status)
@@ -71,7 +72,7 @@ def build_with(context: Context, store: ObjectStore, pacer: Pacer) -> Sequence[T
             _supervised(context, f"upload-small-{number}", lambda: uploader.work(small_only=True))
             for number in range(1, SMALL_WORKERS + 1)
         ),
-        _supervised(context, "config", _follows(context, pacer)),
+        _supervised(context, "config", _follows(context, pacer, transfer)),
     ]
 
 
@@ -85,7 +86,7 @@ def _supervised(context: Context, name: str, attempt: Callable[[], object]) -> T
     )
 
 
-def _follows(context: Context, pacer: Pacer) -> Callable[[], None]:
+def _follows(context: Context, pacer: Pacer, transfer: Transfer) -> Callable[[], None]:
     """Puts the settings of the site's document in force, and says so.
 
     Where there is no document nothing limits uploads; one that cannot be read may hold a cap, so that nothing is sent.
@@ -101,6 +102,7 @@ def _follows(context: Context, pacer: Pacer) -> Callable[[], None]:
             if newer is not None:
                 snapshot, is_followed = newer, True
                 site = newer.site.document
+                transfer.follow(site.sync)
                 pacer.follow(site.sync, ZoneInfo(site.time_zone))
                 context.log.info("limit_in_force", bytes_per_s=pacer.limit.bytes_per_s, source=pacer.limit.source)
             elif context.config.site_fault is not None and snapshot is None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast, overload
+from urllib.parse import urlencode
 
 import botocore.config
 import botocore.credentials
@@ -132,6 +133,7 @@ class S3Store:
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=sha256,
                 IfNoneMatch="*",
+                **_kept(new),
             ),
         )
         return StoredObject(None, answer.get("ChecksumSHA256"), _told(answer.get("ETag"), step))
@@ -148,6 +150,7 @@ class S3Store:
                 Metadata=new.metadata,
                 ChecksumAlgorithm="SHA256",
                 ChecksumType="COMPOSITE",
+                **_kept(new),
             ),
         )
         return _told(answer.get("UploadId"), step)
@@ -268,6 +271,12 @@ def open_s3(bucket: str, connections: int, pacer: Pacer) -> S3Store:
     return S3Store(make_client, bucket)
 
 
+def _kept(new: NewObject) -> Any:
+    """How an object is to be kept. Nothing is said of what is the default: tags need a permission of their own."""
+    kept = {} if new.storage_class == "STANDARD" else {"StorageClass": new.storage_class}
+    return {**kept, "Tagging": urlencode(new.tags)} if new.tags else kept
+
+
 def refuse_cut_answer(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
     """StoreAway when an answer ended before its length: botocore takes what came for the whole (seen with 1.44.5).
 
@@ -305,8 +314,9 @@ def _advice(status: int, code: str, bucket: str) -> str | None:
         return "the box's clock is wrong, check its time service"
     if status == 403:
         return (
-            "the role of the token exchange must allow s3:PutObject, s3:GetObject, s3:AbortMultipartUpload and "
-            f"s3:ListMultipartUploadParts on this site's prefix of bucket {bucket!r}"
+            "the role of the token exchange must allow s3:PutObject, s3:GetObject, s3:AbortMultipartUpload, "
+            "s3:ListMultipartUploadParts and, where objects get tags, s3:PutObjectTagging on this site's prefix of "
+            f"bucket {bucket!r}"
         )
     return None
 

@@ -44,8 +44,8 @@ class CloudSyncSite:
         self.pacer = Pacer(clock, self.stop)
         self.pacer.follow(SyncSection(), UTC)
         around = Surroundings(clock, self.stop, self.log, self.status, chance, self.pacer)
-        transfer = Transfer(store, self.ledger, self.stop, sizes)
-        self.uploader = Uploader(self.ledger, transfer, self.footage, around)
+        self.transfer = Transfer(store, self.ledger, self.stop, sizes)
+        self.uploader = Uploader(self.ledger, self.transfer, self.footage, around)
         self.sweepers = [
             Sweeper(source, self.ledger, self.uploader.queued, clock, self.log, self.status)
             for source in (Segments(data, THING), Thumbnails(data, THING))

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from typing import Literal
 
 from components.shared.wire.recording_config import DAYS
 from components.shared.wire.sync_config import CapSpan, SyncSection, parse_cap_day
@@ -35,6 +36,8 @@ BLOCK_BYTES_MAX = 16 * 1_024
 STARVED_NS = 5 * NS_PER_S
 """S3 gives up a request that brings nothing for about 20 s: that long, nobody is passed over."""
 
+Source = Literal["unknown", "none", "cap", "schedule", "paused"]
+
 _MINUTE_NS = 60 * NS_PER_S
 _BITS = 8
 
@@ -44,7 +47,7 @@ class Limit:
     """What may leave in a second; None is any number of bytes, 0 is none at all. `source` says which setting it is."""
 
     bytes_per_s: int | None
-    source: str = "none"
+    source: Source = "none"
 
     @property
     def is_closed(self) -> bool:

@@ -26,6 +26,9 @@ class Observer(Protocol):
     def metadata_of(self, key: str) -> dict[str, str]:
         """The newest version's metadata."""
 
+    def kept_of(self, key: str) -> tuple[str, dict[str, str]]:
+        """The newest version's storage class and tags."""
+
     def versions_of(self, key: str) -> int:
         """How many versions there are."""
 
@@ -50,6 +53,10 @@ class _FakeObserver:
     def metadata_of(self, key: str) -> dict[str, str]:
         return dict(self._fake.versions[key][-1].new.metadata)
 
+    def kept_of(self, key: str) -> tuple[str, dict[str, str]]:
+        new = self._fake.versions[key][-1].new
+        return new.storage_class, dict(new.tags)
+
     def uploads_of(self, key: str) -> int:
         return sum(upload.new.key == key for upload in self._fake.uploads.values())
 
@@ -63,6 +70,11 @@ class _S3Observer:
 
     def metadata_of(self, key: str) -> dict[str, str]:
         return self._site.s3.head_object(Bucket=self._site.bucket, Key=key)["Metadata"]
+
+    def kept_of(self, key: str) -> tuple[str, dict[str, str]]:
+        storage_class = self._site.s3.head_object(Bucket=self._site.bucket, Key=key).get("StorageClass", "STANDARD")
+        tags = self._site.s3.get_object_tagging(Bucket=self._site.bucket, Key=key)["TagSet"]
+        return storage_class, {tag["Key"]: tag["Value"] for tag in tags}
 
     def versions_of(self, key: str) -> int:
         return self._site.versions(key).get(key, 0)

@@ -153,6 +153,7 @@ def test_put_sends_the_given_hash_and_hashes_nothing(store: S3Store, server: Scr
         "x-amz-checksum-sha256",
         "x-amz-sdk-checksum-algorithm",
     }
+    assert not {"x-amz-storage-class", "x-amz-tagging"} & request.headers.keys()
     signed = request.headers["authorization"].partition("SignedHeaders=")[2]
     assert "x-amz-checksum-sha256" in signed
 

@@ -127,6 +127,29 @@ def test_a_worker_is_kept_for_what_is_small(footage: FakeFootage, store: FakeObj
     assert store.versions_of(key_of(THING, large)) == 1
 
 
+def test_objects_are_kept_by_the_policy_of_their_kind(
+    footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite
+) -> None:
+    """Segments and thumbnails have their own storage class and tags; a change is for what is begun after it."""
+    before = footage.segment(100)
+    site.sweep()
+    site.drain()
+    section = {"segment": {"storage_class": "GLACIER_IR", "tags": {"a": "b"}}, "thumbnail": {"tags": {"c": ""}}}
+    site.transfer.follow(SyncSection.model_validate(section))
+    small, large = footage.segment(100), footage.segment(4_100)
+    picture = footage.thumbnail(small)
+    site.sweep()
+    site.drain()
+
+    def kept(recorded: Recorded) -> tuple[str, dict[str, str]]:
+        new = store.versions[key_of(THING, recorded)][-1].new
+        return new.storage_class, dict(new.tags)
+
+    assert kept(before) == ("STANDARD", {})
+    assert kept(small) == kept(large) == ("GLACIER_IR", {"a": "b"})
+    assert kept(picture) == ("STANDARD", {"c": ""})
+
+
 def test_new_objects_cost_one_request_each(footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite) -> None:
     """An object that appeared while this process ran is sent without looking for it first."""
     site.sweep()
