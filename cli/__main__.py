@@ -28,7 +28,7 @@ GROUPS = {
         "catalogue",
         "doctor",
     ),
-    "configure": ("config", "secret", "record", "bookmark"),
+    "configure": ("config", "secret", "record", "bookmark", "sync"),
     "develop": ("check", "test", "build", "bench", "lab", "pins", "docs", "new-component"),
 }
 """All commands, in the order of the help. Each is `cli/<name>.py` (`-` as `_`) with `HELP`, `add_arguments`, `run`."""
