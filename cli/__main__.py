@@ -28,7 +28,7 @@ GROUPS = {
         "catalogue",
         "doctor",
     ),
-    "configure": ("config", "secret", "record", "bookmark"),
+    "configure": ("config", "secret", "record", "bookmark", "sync"),
     "run the cloud side": ("cloud",),
     "develop": ("check", "test", "build", "bench", "lab", "pins", "docs", "new-component"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from cli.shows import add_show_arguments, run_show
-from lab import bench_hls, bench_rebuild, bench_record, bench_site, bench_telemetry, bench_timeline
+from lab import bench_hls, bench_rebuild, bench_record, bench_site, bench_sync, bench_telemetry, bench_timeline
 from lab.show import ShowDocument
 
 ANSWER = ShowDocument
@@ -16,6 +16,7 @@ _ALL = (
     bench_rebuild.SHOW,
     bench_record.SHOW,
     bench_site.SHOW,
+    bench_sync.SHOW,
     bench_telemetry.SHOW,
     bench_timeline.SHOW,
 )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from datetime import UTC
+from zoneinfo import ZoneInfo
 
 from components.cloud_sync.footage import Footage
 from components.cloud_sync.object_store import ObjectStore
+from components.cloud_sync.pacer import Pacer
 from components.cloud_sync.s3_store import open_s3
 from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
 from components.cloud_sync.transfer import Transfer
@@ -20,13 +23,17 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.bus import Inbox
 from components.shared.runtime.component import AppliedReporter, Context, Task
 from components.shared.runtime.supervisor import Backoff, supervise
+from components.shared.wire.sync_config import SyncSection
 from components.shared.wire.topics import CLOUD_SYNC, CONFIG_CHANGED, SEGMENT_ANALYSED, SEGMENT_CLOSED
 from components.shared.wire.units import NS_PER_S
 
 BUCKET_SETTING = "mediaBucket"
 
 WORKERS = 2
-"""Objects under way at once: one connection rarely fills a link, and a thumbnail need not wait for a long segment."""
+"""Objects of any size under way at once: one connection rarely fills a link."""
+
+SMALL_WORKERS = 1
+"""Beside them: an alert or a thumbnail need not wait for the end of a long segment."""
 
 HINTS_MAX = 64  # any number means "look now"
 
@@ -38,14 +45,17 @@ LEDGER_BACKOFF = Backoff(schedule_s=(1, 2, 5, 10))
 
 def build(context: Context) -> Sequence[Task]:
     """The tasks of CloudSync, uploading to S3. Transient while sync.db or the environment does not allow it."""
-    return build_with(context, open_s3(context.settings.get(BUCKET_SETTING, ""), WORKERS))
+    pacer = Pacer(context.clock, context.stop)
+    bucket = context.settings.get(BUCKET_SETTING, "")
+    return build_with(context, open_s3(bucket, WORKERS + SMALL_WORKERS, pacer), pacer)
 
 
-def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
-    """The tasks of CloudSync on any store."""
+def build_with(context: Context, store: ObjectStore, pacer: Pacer) -> Sequence[Task]:
+    """The tasks of CloudSync on any store; what it sends passes the pacer."""
     ledger = SyncWriter.open(context.data)
-    around = Surroundings(context.clock, context.stop, context.log, context.status, random.SystemRandom().random)
-    uploader = Uploader(ledger, Transfer(store, ledger, context.stop), Footage(context.data), around)
+    around = Surroundings(context.clock, context.stop, context.log, context.status, random.SystemRandom().random, pacer)
+    transfer = Transfer(store, ledger, context.stop)
+    uploader = Uploader(ledger, transfer, Footage(context.data), around)
 
     def sweep(source: Segments | Thumbnails, hints: Inbox) -> Task:
         sweeper = Sweeper(source, ledger, uploader.queued, context.clock, context.log, context.status)
@@ -58,7 +68,11 @@ def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
         sweep(Segments(context.data, context.thing), closed),
         sweep(Thumbnails(context.data, context.thing), analysed),
         *(_supervised(context, f"upload-{number}", uploader.work) for number in range(1, WORKERS + 1)),
-        _supervised(context, "config", _answers(context)),
+        *(
+            _supervised(context, f"upload-small-{number}", lambda: uploader.work(small_only=True))
+            for number in range(1, SMALL_WORKERS + 1)
+        ),
+        _supervised(context, "config", _follows(context, pacer, transfer)),
     ]
 
 
@@ -72,19 +86,35 @@ def _supervised(context: Context, name: str, attempt: Callable[[], object]) -> T
     )
 
 
-def _answers(context: Context) -> Callable[[], None]:
-    """CloudSync has no settings of its own in the documents yet: each valid one is in force as soon as it is read."""
+def _follows(context: Context, pacer: Pacer, transfer: Transfer) -> Callable[[], None]:
+    """Puts the settings of the site's document in force, and says so.
+
+    Where there is no document nothing limits uploads; one that cannot be read may hold a cap, so that nothing is sent.
+    """
     changed = Inbox(HINTS_MAX)
     context.bus.subscribe(CONFIG_CHANGED, changed)
     reporter = AppliedReporter(context.bus, CLOUD_SYNC, context.clock)
 
-    def answer() -> None:
-        snapshot = None
+    def follow() -> None:
+        snapshot, is_followed = None, False
         while not context.stop.is_set():
-            snapshot = context.config.poll() or snapshot
+            newer = context.config.poll()
+            if newer is not None:
+                snapshot, is_followed = newer, True
+                site = newer.site.document
+                transfer.follow(site.sync)
+                pacer.follow(site.sync, ZoneInfo(site.time_zone))
+                context.log.info("limit_in_force", bytes_per_s=pacer.limit.bytes_per_s, source=pacer.limit.source)
+            elif context.config.site_fault is not None and snapshot is None:
+                context.status.failed(
+                    f"nothing is uploaded while the limits are not known: {context.config.site_fault}"
+                )
+            elif not is_followed:
+                pacer.follow(SyncSection(), UTC)
+                is_followed = True
             if snapshot is not None:
                 reporter.report(snapshot)
             changed.take(context.clock, context.stop, CONFIG_LOOK_NS)
             changed.drain()
 
-    return answer
+    return follow

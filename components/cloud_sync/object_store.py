@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from components.shared.errors import Rejected, Transient
+from components.shared.wire.sync_config import StorageClass
 
 
 class StoreAway(Transient):
@@ -36,6 +37,10 @@ class Stopped(Transient):
     """The component is stopping: the request in hand was given up and its connection closed."""
 
 
+class Held(Transient):
+    """The site's settings let nothing out now: the request in hand was given up and its connection closed."""
+
+
 class Body(Protocol):
     """Bytes to send, read once from the front; it may be told to start again."""
 
@@ -55,11 +60,13 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewObject:
-    """What an object is to be called and to carry: fixed when its upload begins."""
+    """What an object is to be called and to carry, and how it is kept: fixed when its upload begins."""
 
     key: str
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
+    storage_class: StorageClass = "STANDARD"
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

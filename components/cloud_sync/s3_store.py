@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast, overload
+from urllib.parse import urlencode
 
 import botocore.config
 import botocore.credentials
@@ -42,6 +43,8 @@ from components.cloud_sync.object_store import (
     StoredPart,
     UploadGone,
 )
+from components.cloud_sync.paced_connection import pace_client
+from components.cloud_sync.pacer import Pacer
 from components.shared.errors import NvrError, Rejected, Transient
 
 if TYPE_CHECKING:
@@ -130,6 +133,7 @@ class S3Store:
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=sha256,
                 IfNoneMatch="*",
+                **_kept(new),
             ),
         )
         return StoredObject(None, answer.get("ChecksumSHA256"), _told(answer.get("ETag"), step))
@@ -146,6 +150,7 @@ class S3Store:
                 Metadata=new.metadata,
                 ChecksumAlgorithm="SHA256",
                 ChecksumType="COMPOSITE",
+                **_kept(new),
             ),
         )
         return _told(answer.get("UploadId"), step)
@@ -238,8 +243,11 @@ class S3Store:
             raise from_failure(error, step, self._bucket) from error
 
 
-def open_s3(bucket: str, connections: int) -> S3Store:
-    """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client)."""
+def open_s3(bucket: str, connections: int, pacer: Pacer) -> S3Store:
+    """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client).
+
+    What it sends passes the pacer.
+    """
 
     def make_client() -> S3Client:
         session = botocore.session.Session()
@@ -257,9 +265,16 @@ def open_s3(bucket: str, connections: int) -> S3Store:
         )
         client = session.create_client("s3", config=config)
         client.meta.events.register("after-call.s3", refuse_cut_answer)
+        pace_client(client, pacer)
         return cast("S3Client", client)
 
     return S3Store(make_client, bucket)
+
+
+def _kept(new: NewObject) -> Any:
+    """How an object is to be kept. Nothing is said of what is the default: tags need a permission of their own."""
+    kept = {} if new.storage_class == "STANDARD" else {"StorageClass": new.storage_class}
+    return {**kept, "Tagging": urlencode(new.tags)} if new.tags else kept
 
 
 def refuse_cut_answer(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
@@ -299,8 +314,9 @@ def _advice(status: int, code: str, bucket: str) -> str | None:
         return "the box's clock is wrong, check its time service"
     if status == 403:
         return (
-            "the role of the token exchange must allow s3:PutObject, s3:GetObject, s3:AbortMultipartUpload and "
-            f"s3:ListMultipartUploadParts on this site's prefix of bucket {bucket!r}"
+            "the role of the token exchange must allow s3:PutObject, s3:GetObject, s3:AbortMultipartUpload, "
+            "s3:ListMultipartUploadParts and, where objects get tags, s3:PutObjectTagging on this site's prefix of "
+            f"bucket {bucket!r}"
         )
     return None
 

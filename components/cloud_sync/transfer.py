@@ -40,6 +40,7 @@ from components.cloud_sync.object_store import (
 from components.cloud_sync.source_file import SourceFile, open_source
 from components.shared.catalogue.sync import SyncWriter, UploadRow
 from components.shared.errors import Rejected, Transient
+from components.shared.wire.sync_config import SyncSection
 
 
 class Transfer:
@@ -52,6 +53,11 @@ class Transfer:
         self._ledger = ledger
         self._stop = stop
         self._sizes = sizes
+        self._kept = SyncSection()
+
+    def follow(self, sync: SyncSection) -> None:
+        """New objects are kept as these settings say; an upload that has begun stays as it began."""
+        self._kept = sync
 
     def upload(self, row: UploadRow, path: Path, may_exist: bool, on_part: Callable[[int, int], None]) -> str:
         """The ETag of the object, once the store holds this file. `on_part(number, of)` is called after each part.
@@ -75,7 +81,7 @@ class Transfer:
     def _put(self, row: UploadRow, path: Path, source: SourceFile) -> str:
         body = source.section(0, row.size_bytes)
         try:
-            stored = self._store.put_object(_new_object(row), body, s3_form(row.sha256))
+            stored = self._store.put_object(self._new_object(row), body, s3_form(row.sha256))
         except ObjectExists as error:
             return self._exists(row, path, row.part_sha256s, error)
         except DigestRefused as error:
@@ -117,7 +123,7 @@ class Transfer:
         parts = parts_of(row.size_bytes, hashes, self._sizes)
         upload_id, held = self._resume(row, parts)
         if upload_id is None:
-            upload_id = self._store.create_upload(_new_object(row))
+            upload_id = self._store.create_upload(self._new_object(row))
             self._ledger.record_upload_id(row.key, upload_id)
         try:
             for part in parts:
@@ -198,13 +204,13 @@ class Transfer:
             )
         return measured.part_sha256s
 
+    def _new_object(self, row: UploadRow) -> NewObject:
+        kept = self._kept.thumbnail if row.kind == "thumbnail" else self._kept.segment
+        return NewObject(row.key, CONTENT_TYPES[row.kind], row.metadata, kept.storage_class, kept.tags)
+
     def _reread(self, row: UploadRow) -> UploadRow:
         current = self._ledger.upload(row.key)
         return row if current is None else current
-
-
-def _new_object(row: UploadRow) -> NewObject:
-    return NewObject(row.key, CONTENT_TYPES[row.kind], row.metadata)
 
 
 def _is_same(row: UploadRow, stored: StoredObject, hashes: Sequence[str]) -> bool:

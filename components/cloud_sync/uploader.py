@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from components.cloud_sync.core.retry import RetryState, object_failed, store_answered, store_failed
-from components.cloud_sync.object_store import Stopped, StoreAway
+from components.cloud_sync.object_store import Held, Stopped, StoreAway
+from components.cloud_sync.pacer import Pacer
 from components.cloud_sync.source_file import FileGone
 from components.cloud_sync.transfer import Transfer
 from components.shared.catalogue.sync import SyncWriter, UploadRow
@@ -31,6 +32,12 @@ FRESH_KEYS_MAX = 1_000
 
 IDLE_NS = 30 * NS_PER_S
 """A worker without work looks again after this, should it ever miss being woken."""
+
+HELD_LOOK_NS = NS_PER_S
+"""How often a worker looks whether uploads are still held back."""
+
+SMALL_BYTES_MAX = 1_000_000
+"""Alerts and thumbnails are smaller. One worker takes nothing else, so that they never wait for a long one's end."""
 
 STOP_LOOK_NS = 250 * NS_PER_MS
 """How often a waiting worker looks whether it should stop: well within the 2 s of a stop."""
@@ -58,6 +65,7 @@ class Surroundings:
     log: Log
     status: StatusBoard
     chance: Callable[[], float]
+    pacer: Pacer
 
 
 class Uploader:
@@ -82,23 +90,26 @@ class Uploader:
                     self._fresh.add(key)
         self._wake()
 
-    def work(self) -> None:
-        """Uploads until the component stops. Transient when sync.db cannot be written now."""
+    def work(self, small_only: bool = False) -> None:
+        """Uploads until the component stops. Transient when sync.db cannot be written now.
+
+        `small_only`: nothing above SMALL_BYTES_MAX, so that this worker is always about to be free.
+        """
         wakeup = threading.Event()
         with self._lock:
             self._sleepers.append(wakeup)
         try:
             while not self._around.stop.is_set():
                 wakeup.clear()
-                if not self.try_one():
+                if not self.try_one(small_only):
                     self._sleep(wakeup)
         finally:
             with self._lock:
                 self._sleepers.remove(wakeup)
 
-    def try_one(self) -> bool:
+    def try_one(self, small_only: bool = False) -> bool:
         """Makes one attempt at the next upload that is due; False when none is."""
-        row, may_exist = self._claim()
+        row, may_exist = self._claim(small_only)
         if row is None:
             return False
         try:
@@ -113,13 +124,16 @@ class Uploader:
         now_ns = self._around.clock.monotonic_ns()
         with self._lock:
             due_ns = self._retry.next_due_ns(now_ns)
-        return IDLE_NS if due_ns is None else min(IDLE_NS, due_ns - now_ns)
+        look_ns = HELD_LOOK_NS if self._around.pacer.limit.is_closed else IDLE_NS
+        return look_ns if due_ns is None else min(look_ns, due_ns - now_ns)
 
     def report_backlog(self) -> None:
         """Tells the status board how many uploads wait."""
         self._around.status.backlog(self._ledger.backlog()[0])
 
-    def _claim(self) -> tuple[UploadRow | None, bool]:
+    def _claim(self, small_only: bool) -> tuple[UploadRow | None, bool]:
+        if self._around.pacer.limit.is_closed:
+            return None, False
         now_ns = self._around.clock.monotonic_ns()
         with self._lock:
             if not self._retry.store_is_due(now_ns):
@@ -128,7 +142,7 @@ class Uploader:
                 return None, False  # one at a time finds out whether the store is back
             waiting = self._retry.objects_waiting(now_ns)
             row = self._ledger.next_due(_ALWAYS_DUE_NS, self._under_way | waiting)
-            if row is None:
+            if row is None or (small_only and row.size_bytes > SMALL_BYTES_MAX):
                 return None, False
             self._under_way.add(row.key)
             may_exist = row.key not in self._fresh or row.attempts > 0 or row.upload_id is not None
@@ -148,8 +162,10 @@ class Uploader:
         began_ns = self._around.clock.monotonic_ns()
         try:
             etag = self._upload(row, may_exist, on_part)
-        except Stopped:
-            self._around.log.info("upload_stopped", camera=row.camera, segment=row.segment, kind=row.kind)
+        except (Stopped, Held) as error:
+            # Nothing has failed: what arrived of it counts, the rest is sent when it may be.
+            event = "upload_stopped" if isinstance(error, Stopped) else "upload_held"
+            self._around.log.info(event, camera=row.camera, segment=row.segment, kind=row.kind)
         except Rejected as error:
             self._refuse(row, error)
         except Transient as error:
@@ -160,7 +176,8 @@ class Uploader:
 
     def _upload(self, row: UploadRow, may_exist: bool, on_part: Callable[[int, int], None]) -> str:
         try:
-            return self._transfer.upload(row, self._files.path_of(row), may_exist, on_part)
+            with self._around.pacer.sending(row.priority):
+                return self._transfer.upload(row, self._files.path_of(row), may_exist, on_part)
         except FileGone as error:
             raise self._files.why_gone(row) from error
 

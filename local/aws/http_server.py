@@ -70,6 +70,26 @@ class Body(io.RawIOBase):
         return count
 
 
+class ChunkedBody(DechunkedInput):
+    """A body whose length is told chunk by chunk, read through `stream`; a client that waits is asked for it first."""
+
+    def __init__(self, rfile: IO[bytes], ask: Callable[[], None] | None) -> None:
+        super().__init__(rfile)
+        self._ask = ask
+        self.stream = io.BufferedReader(self)
+
+    def readinto(self, buffer: Any) -> int:
+        """As it comes."""
+        if self._ask is not None:
+            self._ask()
+            self._ask = None
+        return super().readinto(buffer)
+
+    def ends_soon(self) -> bool:
+        """Reads what little may be left of it; whether that was all."""
+        return len(self.stream.read(LEFTOVER_BYTES_MAX)) < LEFTOVER_BYTES_MAX
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -156,6 +176,8 @@ class Handler(BaseHTTPRequestHandler):
         # A client that was not asked for its body may send it or not: only a new connection is sure.
         if body.left_bytes > LEFTOVER_BYTES_MAX or (body.left_bytes and self._waits_for_continue):
             self.close_connection = True
+        if self._chunked is not None and (self._waits_for_continue or not self._chunked.ends_soon()):
+            self.close_connection = True
         self._answered = True
         code, _, reason = status.partition(" ")
         self.send_response_only(int(code), reason)
@@ -203,6 +225,9 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.wfile.flush()
 
+        self._chunked = None
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            self._chunked = ChunkedBody(cast(IO[bytes], self.rfile), ask if self._waits_for_continue else None)
         length = int(self.headers.get("Content-Length") or 0)
         return Body(self.rfile, length, ask if self._waits_for_continue else None)
 
@@ -233,10 +258,9 @@ class Handler(BaseHTTPRequestHandler):
             if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
                 key = f"HTTP_{key}"
             environ[key] = f"{environ[key]},{value}" if key in environ else value
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            environ["wsgi.input"] = io.BufferedReader(DechunkedInput(cast(IO[bytes], self.rfile)))
+        if self._chunked is not None:
+            environ["wsgi.input"] = self._chunked.stream
             environ["wsgi.input_terminated"] = True
-            self.close_connection = True
         return environ
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC
 from pathlib import Path
 
 from components.cloud_sync.core.parts import STANDARD_SIZES, Sizes
 from components.cloud_sync.footage import Footage
 from components.cloud_sync.object_store import ObjectStore
+from components.cloud_sync.pacer import Pacer
 from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
 from components.cloud_sync.transfer import Transfer
 from components.cloud_sync.uploader import Surroundings, Uploader
 from components.shared.catalogue.sync import SyncWriter
 from components.shared.runtime.status import StatusBoard
+from components.shared.wire.sync_config import SyncSection
 from tests.fakes.clock import FakeClock
 from tests.fakes.log import RecordingLog
 
@@ -38,9 +41,11 @@ class CloudSyncSite:
         self.status = StatusBoard(clock)
         self.ledger = SyncWriter.open(data) if ledger is None else ledger
         self.footage = Footage(data)
-        around = Surroundings(clock, self.stop, self.log, self.status, chance)
-        transfer = Transfer(store, self.ledger, self.stop, sizes)
-        self.uploader = Uploader(self.ledger, transfer, self.footage, around)
+        self.pacer = Pacer(clock, self.stop)
+        self.pacer.follow(SyncSection(), UTC)
+        around = Surroundings(clock, self.stop, self.log, self.status, chance, self.pacer)
+        self.transfer = Transfer(store, self.ledger, self.stop, sizes)
+        self.uploader = Uploader(self.ledger, self.transfer, self.footage, around)
         self.sweepers = [
             Sweeper(source, self.ledger, self.uploader.queued, clock, self.log, self.status)
             for source in (Segments(data, THING), Thumbnails(data, THING))

@@ -13,13 +13,13 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from components.shared.wire.alert_notice import Severity
+from components.shared.wire.recording_config import MINUTES_OF_DAY, minute_of_day
 
 QUIET_SPANS_MAX = 4
 RULES_MAX = 16
 """Rules of one site: each is three leaves of a shadow."""
 
 DAY_S = 86_400
-MINUTES_OF_DAY = 24 * 60
 
 CLEAR_AFTER_S_MIN = 30
 """Whoever watches looks every few seconds: a shorter calm is none."""
@@ -48,20 +48,13 @@ def parse_quiet(text: str) -> tuple[QuietSpan, ...]:
         found = _SPAN.fullmatch(part)
         if found is None:
             raise ValueError(f"{part!r} is not 'HH:MM-HH:MM'")
-        begin, end = _minute(found[1], found[2]), _minute(found[3], found[4])
+        begin, end = minute_of_day(found[1], found[2]), minute_of_day(found[3], found[4])
         if begin in {end, MINUTES_OF_DAY}:
             raise ValueError(f"{part!r} is no span: it begins where it ends; a whole day is '00:00-24:00'")
         spans.append(QuietSpan(begin, end))
     if len(spans) > QUIET_SPANS_MAX:
         raise ValueError(f"there are at most {QUIET_SPANS_MAX} spans of quiet hours, not {len(spans)}")
     return tuple(spans)
-
-
-def _minute(hour: str, minute: str) -> int:
-    at = int(hour) * 60 + int(minute)
-    if int(minute) >= 60 or at > MINUTES_OF_DAY:
-        raise ValueError(f"{hour}:{minute} is no time of a day, 00:00 to 24:00")
-    return at
 
 
 def _check_quiet(text: str) -> str:

@@ -41,7 +41,7 @@ def parse_day(text: str) -> tuple[DaySpan, ...]:
         found = _SPAN.fullmatch(part)
         if found is None:
             raise ValueError(f"{part!r} is not 'HH:MM-HH:MM' or 'HH:MM-HH:MM motion'")
-        begin, end = _minute(found[1], found[2]), _minute(found[3], found[4])
+        begin, end = minute_of_day(found[1], found[2]), minute_of_day(found[3], found[4])
         if begin >= end:
             raise ValueError(f"{part!r} ends before it begins: a span over midnight is two, one on each day")
         if spans and begin < spans[-1].end_minute:
@@ -63,7 +63,8 @@ def parse_moment(text: str) -> datetime:
     return moment
 
 
-def _minute(hour: str, minute: str) -> int:
+def minute_of_day(hour: str, minute: str) -> int:
+    """Minutes since the day began, up to 24:00; ValueError when there is no such time."""
     at = int(hour) * 60 + int(minute)
     if int(minute) >= 60 or at > MINUTES_OF_DAY:
         raise ValueError(f"{hour}:{minute} is no time of a day, 00:00 to 24:00")

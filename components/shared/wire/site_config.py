@@ -5,7 +5,7 @@ then they are ignored and named, because two releases meet in the field. An olde
 `schema_steps`. All faults are reported together. Few
 leaves, since every leaf of a shadow carries metadata: a polygon is one text of points, maps are keyed by id.
 
-    site            time zone, recording, motion, and which cameras exist (id to hash of the camera's document)
+    site            time zone, recording, motion, uploads, and which cameras exist (id to hash of the camera's document)
     camera-<id>     one camera: name, source without credentials but with the name of its secret, regions
     health          reported only: counts and flags, flat for the fleet index
 """
@@ -37,6 +37,7 @@ from components.shared.wire.recording_config import (
     ScheduleSection,
 )
 from components.shared.wire.schema_steps import OLDEST_SCHEMA, STEPS, Kind, early_members, migrated, stated_schema
+from components.shared.wire.sync_config import SyncSection
 
 SCHEMA = STEPS[-1].schema
 """The newest schema that this release reads."""
@@ -170,6 +171,7 @@ class SiteDocument(_Section):
     retention: RetentionSection = RetentionSection()
     motion: MotionSection = MotionSection()
     health: HealthSection = HealthSection()
+    sync: SyncSection = SyncSection()
     cameras: dict[CameraId, DocumentHash] = Field(default_factory=dict)
 
 

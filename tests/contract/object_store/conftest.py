@@ -11,6 +11,7 @@ import pytest
 from components.cloud_sync.object_store import ObjectStore
 from components.cloud_sync.s3_store import open_s3
 from tests.fakes.object_store import FakeObjectStore
+from tests.fakes.pacers import open_pacer
 from tests.fakes.s3_site import Site, running_site
 
 PART_BYTES_MIN = 5 * 1024 * 1024
@@ -24,6 +25,9 @@ class Observer(Protocol):
 
     def metadata_of(self, key: str) -> dict[str, str]:
         """The newest version's metadata."""
+
+    def kept_of(self, key: str) -> tuple[str, dict[str, str]]:
+        """The newest version's storage class and tags."""
 
     def versions_of(self, key: str) -> int:
         """How many versions there are."""
@@ -49,6 +53,10 @@ class _FakeObserver:
     def metadata_of(self, key: str) -> dict[str, str]:
         return dict(self._fake.versions[key][-1].new.metadata)
 
+    def kept_of(self, key: str) -> tuple[str, dict[str, str]]:
+        new = self._fake.versions[key][-1].new
+        return new.storage_class, dict(new.tags)
+
     def uploads_of(self, key: str) -> int:
         return sum(upload.new.key == key for upload in self._fake.uploads.values())
 
@@ -62,6 +70,11 @@ class _S3Observer:
 
     def metadata_of(self, key: str) -> dict[str, str]:
         return self._site.s3.head_object(Bucket=self._site.bucket, Key=key)["Metadata"]
+
+    def kept_of(self, key: str) -> tuple[str, dict[str, str]]:
+        storage_class = self._site.s3.head_object(Bucket=self._site.bucket, Key=key).get("StorageClass", "STANDARD")
+        tags = self._site.s3.get_object_tagging(Bucket=self._site.bucket, Key=key)["TagSet"]
+        return storage_class, {tag["Key"]: tag["Value"] for tag in tags}
 
     def versions_of(self, key: str) -> int:
         return self._site.versions(key).get(key, 0)
@@ -88,4 +101,4 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         fake = FakeObjectStore(part_bytes_min=PART_BYTES_MIN)
         return Subject(fake, _FakeObserver(fake))
     site: Site = request.getfixturevalue("site")
-    return Subject(open_s3(site.bucket, connections=2), _S3Observer(site))
+    return Subject(open_s3(site.bucket, connections=2, pacer=open_pacer()), _S3Observer(site))

@@ -7,6 +7,7 @@ import hashlib
 import io
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +81,22 @@ def test_put_creates_the_object_with_its_metadata_and_checksum(subject: Subject)
     assert head is not None
     assert (head.size_bytes, head.sha256, head.metadata) == (len(data), digest(data), METADATA)
     assert head.etag == stored.etag
+
+
+def test_objects_are_kept_as_said(subject: Subject) -> None:
+    """Storage class and tags are those that were sent, for a put and for parts; without any it is the standard."""
+    tags = {"team": "night watch", "cost-centre": "a=1+b"}
+    put = replace(new_object(), storage_class="STANDARD_IA", tags=tags)
+    subject.store.put_object(put, BytesBody(b"data"), digest(b"data"))
+    assert subject.observer.kept_of(put.key) == ("STANDARD_IA", tags)
+    joined = replace(new_object(), storage_class="GLACIER_IR", tags=tags)
+    upload_id = subject.store.create_upload(joined)
+    parts = send_parts(subject.store, joined.key, upload_id, 1)
+    subject.store.complete_upload(joined.key, upload_id, parts, len(PARTS[0]))
+    assert subject.observer.kept_of(joined.key) == ("GLACIER_IR", tags)
+    plain = new_object()
+    subject.store.put_object(plain, BytesBody(b"data"), digest(b"data"))
+    assert subject.observer.kept_of(plain.key) == ("STANDARD", {})
 
 
 def test_head_of_nothing_is_none(subject: Subject) -> None:

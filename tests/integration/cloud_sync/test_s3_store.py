@@ -24,6 +24,7 @@ from components.cloud_sync.object_store import (
 )
 from components.cloud_sync.s3_store import S3Store, open_s3
 from components.shared.errors import NvrError, Rejected, Transient
+from tests.fakes.pacers import open_pacer
 from tests.fakes.s3_site import CredentialsServer
 
 pytestmark = pytest.mark.slow
@@ -123,7 +124,7 @@ def server(credentials: CredentialsServer, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def store(server: ScriptedServer) -> S3Store:
-    return open_s3("media-1", 2)
+    return open_s3("media-1", 2, open_pacer())
 
 
 def put(store: S3Store) -> Any:
@@ -152,6 +153,7 @@ def test_put_sends_the_given_hash_and_hashes_nothing(store: S3Store, server: Scr
         "x-amz-checksum-sha256",
         "x-amz-sdk-checksum-algorithm",
     }
+    assert not {"x-amz-storage-class", "x-amz-tagging"} & request.headers.keys()
     signed = request.headers["authorization"].partition("SignedHeaders=")[2]
     assert "x-amz-checksum-sha256" in signed
 
@@ -183,7 +185,7 @@ def test_credentials_come_from_the_core_only(
     assert server.requests[0].headers["x-amz-security-token"] == "session"
     monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     with pytest.raises(StoreAway, match="Token Exchange"):
-        put(open_s3("media-1", 2))
+        put(open_s3("media-1", 2, open_pacer()))
     assert len(server.requests) == 2
 
 
@@ -276,7 +278,7 @@ def test_refused_connection_is_the_store_away(server: ScriptedServer, monkeypatc
         port = free.getsockname()[1]
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
     with pytest.raises(StoreAway, match=f"object {NEW.key}: put"):
-        put(open_s3("media-1", 2))
+        put(open_s3("media-1", 2, open_pacer()))
 
 
 def test_broken_credentials_endpoint_is_the_store_away(
@@ -296,5 +298,5 @@ def test_broken_credentials_endpoint_is_the_store_away(
 def test_missing_bucket_is_told_with_its_setting(server: ScriptedServer, bucket: str) -> None:
     """Without a usable bucket name every request says which setting to look at."""
     with pytest.raises(StoreAway, match="mediaBucket"):
-        put(open_s3(bucket, 2))
+        put(open_s3(bucket, 2, open_pacer()))
     assert server.requests == []

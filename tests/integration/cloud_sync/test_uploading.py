@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 
 from components.cloud_sync.core.parts import Sizes
-from components.cloud_sync.object_store import NewObject, StoreAway
+from components.cloud_sync.object_store import Held, NewObject, StoreAway
+from components.cloud_sync.uploader import SMALL_BYTES_MAX
 from components.shared.catalogue.sync import SyncReader
 from components.shared.wire import segment_metadata
+from components.shared.wire.sync_config import SyncSection
 from components.shared.wire.units import NS_PER_S
 from tests.fakes.clock import FakeClock
 from tests.fakes.cloud_sync_site import THING, CloudSyncSite
 from tests.fakes.footage import FakeFootage, Recorded, key_of
-from tests.fakes.object_store import FakeObjectStore, Fault, Version
+from tests.fakes.object_store import FakeObjectStore, Fault, Version, no_fault
 
 SIZES = Sizes(single_put_bytes_max=2_000, part_bytes=1_000)
 DAY_NS = 86_400 * NS_PER_S
@@ -69,6 +72,82 @@ def test_segments_and_thumbnails_become_objects(
     assert segment_metadata.decode(newest.new.metadata, 4_100) == footage.row(large).facts
     assert store.versions[key_of(THING, picture)][-1].new.content_type == "image/jpeg"
     assert site.status.report("CloudSync", "0").backlog == 0
+
+
+def test_nothing_is_begun_while_uploads_are_held_back(
+    footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite
+) -> None:
+    """Under a pause nobody asks the store for anything, and nothing counts as failed; afterwards all is uploaded."""
+    recorded = footage.segment(1_500)
+    site.sweep()
+    site.pacer.follow(SyncSection(paused=True), UTC)
+    assert not site.uploader.try_one()
+    assert site.uploader.next_due_ns() <= NS_PER_S
+    assert operations(store) == []
+    site.pacer.follow(SyncSection(), UTC)
+    site.drain()
+    assert_uploaded_once(store, site, recorded)
+
+
+def test_what_is_held_back_under_way_goes_on_by_its_parts(
+    tmp_path: Path, footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite
+) -> None:
+    """A pause in the middle of an object is no failure: the parts that arrived are not sent again."""
+
+    def hold(operation: str, key: str) -> Fault:
+        if operations(store).count("upload_part") == 2:
+            store.faults = no_fault
+            raise Held("uploads are held back (paused)")
+        return Fault.NONE
+
+    recorded = footage.segment(4_100)
+    site.sweep()
+    store.faults = hold
+    assert site.uploader.try_one()
+    row = site.ledger.upload(key_of(THING, recorded))
+    assert row is not None
+    assert (row.attempts, row.last_error, len(row.parts)) == (0, None, 2)
+    assert site.uploader.try_one()
+    assert operations(store).count("upload_part") == 5
+    assert_uploaded_once(store, site, recorded)
+
+
+def test_a_worker_is_kept_for_what_is_small(footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite) -> None:
+    """It leaves what is large to the others, so that it is free when something small comes."""
+    large = footage.segment(SMALL_BYTES_MAX + 1)
+    site.sweep()
+    assert not site.uploader.try_one(small_only=True)
+    small = footage.segment(100)
+    picture = footage.thumbnail(small)
+    site.sweep()
+    assert site.uploader.try_one(small_only=True)
+    assert_uploaded_once(store, site, picture)
+    assert not site.uploader.try_one(small_only=True)
+    assert site.uploader.try_one()
+    assert store.versions_of(key_of(THING, large)) == 1
+
+
+def test_objects_are_kept_by_the_policy_of_their_kind(
+    footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite
+) -> None:
+    """Segments and thumbnails have their own storage class and tags; a change is for what is begun after it."""
+    before = footage.segment(100)
+    site.sweep()
+    site.drain()
+    section = {"segment": {"storage_class": "GLACIER_IR", "tags": {"a": "b"}}, "thumbnail": {"tags": {"c": ""}}}
+    site.transfer.follow(SyncSection.model_validate(section))
+    small, large = footage.segment(100), footage.segment(4_100)
+    picture = footage.thumbnail(small)
+    site.sweep()
+    site.drain()
+
+    def kept(recorded: Recorded) -> tuple[str, dict[str, str]]:
+        new = store.versions[key_of(THING, recorded)][-1].new
+        return new.storage_class, dict(new.tags)
+
+    assert kept(before) == ("STANDARD", {})
+    assert kept(small) == kept(large) == ("GLACIER_IR", {"a": "b"})
+    assert kept(picture) == ("STANDARD", {"c": ""})
 
 
 def test_new_objects_cost_one_request_each(footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite) -> None:

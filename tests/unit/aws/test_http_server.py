@@ -125,6 +125,20 @@ def test_who_asks_is_told_to_go_on(server: Server) -> None:
         assert connection.recv(4_096).startswith(b"HTTP/1.1 200")
 
 
+def test_a_chunked_body_is_asked_for_and_the_connection_stays(server: Server) -> None:
+    """Who sends its body in chunks, as SDKs do over TLS, is told to go on too, and may send the next the same way."""
+    head = b"POST /x HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), 10) as connection:
+        for _ in range(2):
+            connection.sendall(head)
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 100 Continue")
+            connection.sendall(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n5"):
+                answer += connection.recv(1_000)
+            assert b"Connection: keep-alive" in answer
+
+
 def test_a_dropped_request_has_no_answer(client: http.client.HTTPConnection) -> None:
     """An application can end the connection as a dead network does."""
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
