@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from components.cloud_sync.footage import Footage
 from components.cloud_sync.object_store import ObjectStore
+from components.cloud_sync.policies import Policies
 from components.cloud_sync.s3_store import open_s3
 from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
 from components.cloud_sync.transfer import Transfer
@@ -19,6 +20,7 @@ from components.shared.catalogue.sync import SyncWriter
 from components.shared.errors import Rejected, Transient
 from components.shared.runtime.bus import Inbox
 from components.shared.runtime.component import AppliedReporter, Context, Task
+from components.shared.runtime.config import Snapshot
 from components.shared.runtime.supervisor import Backoff, supervise
 from components.shared.wire.topics import CLOUD_SYNC, CONFIG_CHANGED, SEGMENT_ANALYSED, SEGMENT_CLOSED
 from components.shared.wire.units import NS_PER_S
@@ -45,6 +47,7 @@ def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
     """The tasks of CloudSync on any store."""
     ledger = SyncWriter.open(context.data)
     around = Surroundings(context.clock, context.stop, context.log, context.status, random.SystemRandom().random)
+    policies = Policies(context.data, ledger, context.clock, context.log)
     uploader = Uploader(ledger, Transfer(store, ledger, context.stop), Footage(context.data), around)
 
     def sweep(source: Segments | Thumbnails, hints: Inbox) -> Task:
@@ -58,7 +61,7 @@ def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
         sweep(Segments(context.data, context.thing), closed),
         sweep(Thumbnails(context.data, context.thing), analysed),
         *(_supervised(context, f"upload-{number}", uploader.work) for number in range(1, WORKERS + 1)),
-        _supervised(context, "config", _answers(context)),
+        _supervised(context, "config", _answers(context, policies, uploader)),
     ]
 
 
@@ -72,17 +75,22 @@ def _supervised(context: Context, name: str, attempt: Callable[[], object]) -> T
     )
 
 
-def _answers(context: Context) -> Callable[[], None]:
-    """CloudSync has no settings of its own in the documents yet: each valid one is in force as soon as it is read."""
+def _answers(context: Context, policies: Policies, uploader: Uploader) -> Callable[[], None]:
+    """Puts the cameras' upload policies in force, then says so."""
     changed = Inbox(HINTS_MAX)
     context.bus.subscribe(CONFIG_CHANGED, changed)
     reporter = AppliedReporter(context.bus, CLOUD_SYNC, context.clock)
 
+    snapshot: Snapshot | None = None
+
     def answer() -> None:
-        snapshot = None
+        nonlocal snapshot  # what could not be put in force now is tried again
         while not context.stop.is_set():
             snapshot = context.config.poll() or snapshot
             if snapshot is not None:
+                if policies.follow(snapshot):
+                    uploader.queued(())
+                    uploader.report_backlog()
                 reporter.report(snapshot)
             changed.take(context.clock, context.stop, CONFIG_LOOK_NS)
             changed.drain()
