@@ -7,13 +7,17 @@ done; sweeping goes on, so that nothing is lost meanwhile.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Sequence
 
+from components.cloud_sync.chooser import Chooser
+from components.cloud_sync.core.plan import WORKERS
 from components.cloud_sync.footage import Footage
+from components.cloud_sync.happenings import Happenings, margins_of
 from components.cloud_sync.object_store import ObjectStore
-from components.cloud_sync.policies import Policies
+from components.cloud_sync.policies import GoneFootage, Policies
 from components.cloud_sync.s3_store import open_s3
-from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
+from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails, watch
 from components.cloud_sync.transfer import Transfer
 from components.cloud_sync.uploader import Surroundings, Uploader
 from components.shared.catalogue.sync import SyncWriter
@@ -26,9 +30,6 @@ from components.shared.wire.topics import CLOUD_SYNC, CONFIG_CHANGED, SEGMENT_AN
 from components.shared.wire.units import NS_PER_S
 
 BUCKET_SETTING = "mediaBucket"
-
-WORKERS = 2
-"""Objects under way at once: one connection rarely fills a link, and a thumbnail need not wait for a long segment."""
 
 HINTS_MAX = 64  # any number means "look now"
 
@@ -50,18 +51,34 @@ def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
     policies = Policies(context.data, ledger, context.clock, context.log)
     uploader = Uploader(ledger, Transfer(store, ledger, context.stop), Footage(context.data), around)
 
-    def sweep(source: Segments | Thumbnails, hints: Inbox) -> Task:
-        sweeper = Sweeper(source, ledger, uploader.queued, context.clock, context.log, context.status)
-        return _supervised(context, f"sweep-{source.name}", lambda: sweeper.watch(hints, context.stop))
+    def sweeper(source: Segments | Thumbnails) -> Sweeper:
+        return Sweeper(source, ledger, uploader.queued, context.clock, context.log, context.status)
+
+    def sweep(name: str, looks: Sequence[Callable[[threading.Event], object]], hints: Inbox) -> Task:
+        return _supervised(context, name, lambda: watch(looks, hints, context.clock, context.stop))
+
+    def wake() -> None:
+        uploader.queued(())
+        uploader.report_backlog()
+
+    happenings = Happenings(context.data)
+    chooser = Chooser(context.thing, ledger, happenings, wake, context.clock, context.log)
+    gone = GoneFootage(context.data, ledger)
+    pictures = sweeper(Thumbnails(context.data, context.thing)).sweep
+
+    def follow(snapshot: Snapshot) -> None:
+        happenings.margins = margins_of(snapshot.site.document.retention)
+        if policies.follow(snapshot):
+            wake()
 
     closed, analysed = Inbox(HINTS_MAX), Inbox(HINTS_MAX)
     context.bus.subscribe(SEGMENT_CLOSED, closed)
     context.bus.subscribe(SEGMENT_ANALYSED, analysed)
     return [
-        sweep(Segments(context.data, context.thing), closed),
-        sweep(Thumbnails(context.data, context.thing), analysed),
+        sweep("sweep-capture", [sweeper(Segments(context.data, context.thing)).sweep], closed),
+        sweep("sweep-analysis", [pictures, chooser.look, gone.look], analysed),
         *(_supervised(context, f"upload-{number}", uploader.work) for number in range(1, WORKERS + 1)),
-        _supervised(context, "config", _answers(context, policies, uploader)),
+        _supervised(context, "config", _answers(context, follow)),
     ]
 
 
@@ -75,8 +92,8 @@ def _supervised(context: Context, name: str, attempt: Callable[[], object]) -> T
     )
 
 
-def _answers(context: Context, policies: Policies, uploader: Uploader) -> Callable[[], None]:
-    """Puts the cameras' upload policies in force, then says so."""
+def _answers(context: Context, follow: Callable[[Snapshot], object]) -> Callable[[], None]:
+    """Puts what the documents say in force, then says so."""
     changed = Inbox(HINTS_MAX)
     context.bus.subscribe(CONFIG_CHANGED, changed)
     reporter = AppliedReporter(context.bus, CLOUD_SYNC, context.clock)
@@ -88,9 +105,7 @@ def _answers(context: Context, policies: Policies, uploader: Uploader) -> Callab
         while not context.stop.is_set():
             snapshot = context.config.poll() or snapshot
             if snapshot is not None:
-                if policies.follow(snapshot):
-                    uploader.queued(())
-                    uploader.report_backlog()
+                follow(snapshot)
                 reporter.report(snapshot)
             changed.take(context.clock, context.stop, CONFIG_LOOK_NS)
             changed.drain()

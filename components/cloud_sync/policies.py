@@ -6,6 +6,7 @@ neither must send what nobody wanted, nor hold back what somebody did.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -67,7 +68,7 @@ class GoneFootage:
         self._ledger = ledger
         self._number = 0
 
-    def look(self) -> int:
+    def look(self, _stop: threading.Event | None = None) -> int:
         """Looks at the next of them; how many were taken out. Transient when sync.db cannot be written."""
         held = held_after(self._ledger, self._number, ROWS_MAX)
         self._number = held[-1].number if len(held) == ROWS_MAX else 0

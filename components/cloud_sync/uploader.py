@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from components.cloud_sync.core.plan import lanes
 from components.cloud_sync.core.retry import RetryState, object_failed, store_answered, store_failed
 from components.cloud_sync.object_store import Stopped, StoreAway
 from components.cloud_sync.source_file import FileGone
@@ -70,7 +71,7 @@ class Uploader:
         self._around = around
         self._lock = threading.Lock()
         self._retry = RetryState()
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, int] = {}
         self._fresh: set[str] = set()
         self._sleepers: list[threading.Event] = []
 
@@ -105,7 +106,7 @@ class Uploader:
             self._attempt(row, may_exist)
         finally:
             with self._lock:
-                self._under_way.discard(row.key)
+                self._under_way.pop(row.key)
         return True
 
     def next_due_ns(self) -> int:
@@ -126,11 +127,14 @@ class Uploader:
                 return None, False
             if self._retry.store_failures and self._under_way:
                 return None, False  # one at a time finds out whether the store is back
-            waiting = self._retry.objects_waiting(now_ns)
-            row = self._ledger.next_due(_ALWAYS_DUE_NS, self._under_way | waiting)
+            passed_over = self._under_way.keys() | self._retry.objects_waiting(now_ns)
+            found = (
+                self._ledger.next_due(_ALWAYS_DUE_NS, passed_over, lane) for lane in lanes(self._under_way.values())
+            )
+            row = next((row for row in found if row is not None), None)
             if row is None:
                 return None, False
-            self._under_way.add(row.key)
+            self._under_way[row.key] = row.priority
             may_exist = row.key not in self._fresh or row.attempts > 0 or row.upload_id is not None
             self._fresh.discard(row.key)
             return row, may_exist

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from components.cloud_sync.chooser import Chooser
 from components.cloud_sync.core.parts import STANDARD_SIZES, Sizes
 from components.cloud_sync.footage import Footage
+from components.cloud_sync.happenings import Happenings, margins_of
 from components.cloud_sync.object_store import ObjectStore
 from components.cloud_sync.policies import Policies
 from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails
@@ -48,6 +50,8 @@ class CloudSyncSite:
         transfer = Transfer(store, self.ledger, self.stop, sizes)
         self.policies = Policies(data, self.ledger, clock, self.log)
         self.uploader = Uploader(self.ledger, transfer, self.footage, around)
+        self.happenings = Happenings(data)
+        self.chooser = Chooser(THING, self.ledger, self.happenings, lambda: None, clock, self.log)
         self.sweepers = [
             Sweeper(source, self.ledger, self.uploader.queued, clock, self.log, self.status)
             for source in (Segments(data, THING), Thumbnails(data, THING))
@@ -65,7 +69,12 @@ class CloudSyncSite:
         write_document(self.data, "site", site, self._version, self.clock)
         snapshot = read_snapshot(self.data)
         assert snapshot is not None and not snapshot.faults
+        self.happenings.margins = margins_of(snapshot.site.document.retention)
         self.policies.follow(snapshot)
+
+    def choose(self) -> int:
+        """Decides on what can be decided; how much came into the queue."""
+        return self.chooser.look(self.stop)
 
     def sweep(self) -> int:
         """Looks for what is new; how much that was."""
@@ -85,4 +94,5 @@ class CloudSyncSite:
     def close(self) -> None:
         """Ends this life: what is not in the catalogues is forgotten."""
         self.footage.close()
+        self.happenings.close()
         self.ledger.close()

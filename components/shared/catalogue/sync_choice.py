@@ -36,9 +36,13 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of an upload: whether it is held, and its place in the queue, which is never moved back."""
+    """What becomes of an upload: whether it is held, and its place in the queue, which is never moved back.
+
+    It counts only while the camera's policy is the one under which it was made.
+    """
 
     key: str
+    policy: UploadPolicy
     hold: Hold
     priority: int
     rank: int
@@ -102,9 +106,13 @@ def of_segments(reader: SyncReader, segments: Sequence[str]) -> list[Undecided]:
 
 
 def decide(writer: SyncWriter, decisions: Sequence[Decision], clips: Sequence[UploadRow], now_ns: WallNs) -> int:
-    """Writes down what becomes of uploads, and queues clips; how many of all these came into the queue."""
+    """Writes down what becomes of uploads, and queues clips; how many of all these came into the queue.
+
+    Clips are for cameras that upload events: of one whose policy has changed meanwhile there is none.
+    """
     with writer.database.transaction(f"decide on {len(decisions)} uploads") as do:
-        added = sum(insert_upload(do, clip) for clip in clips)
+        eventful = {row[0] for row in do("SELECT camera FROM upload_policy WHERE policy = 'events'")}
+        added = sum(insert_upload(do, clip) for clip in clips if clip.camera in eventful)
         return added + sum(_decide(do, decision, now_ns) for decision in decisions)
 
 
@@ -145,7 +153,8 @@ def _decide(do: Do, decision: Decision, now_ns: WallNs) -> bool:
     changed = do(
         "UPDATE upload SET hold = ?, enqueued_ns = iif(? = '' AND hold <> '', ?, enqueued_ns), is_looked_at = 1, "
         f"priority = min(priority, ?), rank = min(rank, ?) WHERE key = ? AND state = 'queued' AND {_NOT_PULLED} "
+        "AND ? = coalesce((SELECT policy FROM upload_policy WHERE upload_policy.camera = upload.camera), 'all') "
         "RETURNING hold = ''",
-        *(decision.hold, decision.hold, now_ns, decision.priority, decision.rank, decision.key),
+        *(decision.hold, decision.hold, now_ns, decision.priority, decision.rank, decision.key, decision.policy),
     )
     return bool(changed and changed[0][0])

@@ -89,7 +89,7 @@ def test_thumbnails_go_first_and_then_the_oldest(
     site.sweep()
     site.drain()
     puts = [key for operation, key in store.requests if operation == "put_object"]
-    assert puts == [key_of(THING, one) for one in (*pictures, *segments)]
+    assert puts == [key_of(THING, one) for one in (*pictures[::-1], *segments)]
 
 
 def test_restart_after_the_answer_sends_nothing_twice(

@@ -20,6 +20,7 @@ from components.shared.catalogue.sync_choice import (
     to_look_at,
 )
 from components.shared.catalogue.upload_forecast import read_upload_forecast
+from components.shared.wire.recording_config import UploadPolicy
 from tests.fakes.archive import at
 
 NOW = at(0)
@@ -78,7 +79,8 @@ def test_no_policy_undoes_an_upload(writer: SyncWriter) -> None:
     writer.enqueue("capture", [upload("a"), upload("b")], 2)
     writer.mark_uploaded("a", "etag", NOW)
     writer.mark_refused("b", "gone")
-    for policy in ("none", "events", "all"):
+    policies_in_turn: list[UploadPolicy] = ["none", "events", "all"]
+    for policy in policies_in_turn:
         set_policy(writer, "cam-1", policy, LATER)
         assert writer.standings_of(["segment-of-a", "segment-of-b"]) == {
             "segment-of-a": "uploaded",
@@ -106,7 +108,11 @@ def test_under_events_all_is_undecided_until_it_was_looked_at(writer: SyncWriter
     assert writer.held("undecided") == (3, 300) and writer.backlog() == (0, 0)
     assert [one.key for one in to_look_at(writer, "segment", 0, 9)] == ["a", "b", "c"]
     clip = replace(upload("b+", kind="clip"), ranges=((0, 10), (50, 90)))
-    decisions = [Decision("a", "", 5, -7), Decision("b", "left_out", 5, -7), Decision("c", "left_out", 10, 3)]
+    decisions = [
+        Decision("a", "events", "", 5, -7),
+        Decision("b", "events", "left_out", 5, -7),
+        Decision("c", "events", "left_out", 10, 3),
+    ]
     assert decide(writer, decisions, [clip], LATER) == 2
     assert to_look_at(writer, "segment", 0, 9) == []
     assert writer.standings_of(["segment-of-a", "segment-of-b", "segment-of-c", "x"]) == {
@@ -124,9 +130,9 @@ def test_what_an_event_touches_later_is_looked_at_again_once(writer: SyncWriter)
     """An event that is found later has its neighbours decided anew, and each only once."""
     set_policy(writer, "cam-1", "events", NOW)
     writer.enqueue("capture", [upload("a")], 1)
-    decide(writer, [Decision("a", "left_out", 10, 50)], [], NOW)
+    decide(writer, [Decision("a", "events", "left_out", 10, 50)], [], NOW)
     assert look_again(writer, ["segment-of-a"], -40) == 1
-    decide(writer, [Decision("a", "left_out", 5, -40)], [], NOW)
+    decide(writer, [Decision("a", "events", "left_out", 5, -40)], [], NOW)
     assert look_again(writer, ["segment-of-a"], -40) == 0
     assert look_again(writer, ["segment-of-a"], -41) == 1
     row = writer.upload("a")
@@ -138,7 +144,8 @@ def test_clips_of_a_camera_go_where_its_policy_says(writer: SyncWriter) -> None:
     set_policy(writer, "cam-1", "events", NOW)
     decide(writer, [], [replace(upload("a+", kind="clip"), ranges=((0, 10),))], NOW)
     assert writer.backlog() == (1, 100)
-    for policy, waiting in (("none", 0), ("events", 1), ("all", 0), ("events", 1)):
+    steps: list[tuple[UploadPolicy, int]] = [("none", 0), ("events", 1), ("all", 0), ("events", 1)]
+    for policy, waiting in steps:
         set_policy(writer, "cam-1", policy, NOW)
         assert writer.backlog()[0] == waiting, policy
 
