@@ -16,16 +16,18 @@ from components.cloud_sync.footage import Footage
 from components.cloud_sync.happenings import Happenings, margins_of
 from components.cloud_sync.object_store import ObjectStore
 from components.cloud_sync.policies import GoneFootage, Policies
+from components.cloud_sync.pull_desk import REQUESTS_MAX, PullDesk
 from components.cloud_sync.s3_store import open_s3
 from components.cloud_sync.sweeper import Segments, Sweeper, Thumbnails, watch
 from components.cloud_sync.transfer import Transfer
 from components.cloud_sync.uploader import Surroundings, Uploader
 from components.shared.catalogue.sync import SyncWriter
 from components.shared.errors import Rejected, Transient
-from components.shared.runtime.bus import Inbox
+from components.shared.runtime.bus import CloudInbox, Inbox
 from components.shared.runtime.component import AppliedReporter, Context, Task
 from components.shared.runtime.config import Snapshot
 from components.shared.runtime.supervisor import Backoff, supervise
+from components.shared.wire.span_pull import pull_topic
 from components.shared.wire.topics import CLOUD_SYNC, CONFIG_CHANGED, SEGMENT_ANALYSED, SEGMENT_CLOSED
 from components.shared.wire.units import NS_PER_S
 
@@ -71,6 +73,9 @@ def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
         if policies.follow(snapshot):
             wake()
 
+    desk = PullDesk(context.thing, ledger, Happenings(context.data), context.bus, wake, context.clock, context.log)
+    asked = CloudInbox(REQUESTS_MAX)
+    context.bus.subscribe_cloud(pull_topic(context.thing), asked)
     closed, analysed = Inbox(HINTS_MAX), Inbox(HINTS_MAX)
     context.bus.subscribe(SEGMENT_CLOSED, closed)
     context.bus.subscribe(SEGMENT_ANALYSED, analysed)
@@ -78,6 +83,7 @@ def build_with(context: Context, store: ObjectStore) -> Sequence[Task]:
         sweep("sweep-capture", [sweeper(Segments(context.data, context.thing)).sweep], closed),
         sweep("sweep-analysis", [pictures, chooser.look, gone.look], analysed),
         *(_supervised(context, f"upload-{number}", uploader.work) for number in range(1, WORKERS + 1)),
+        _supervised(context, "pulls", lambda: desk.work(asked, context.stop)),
         _supervised(context, "config", _answers(context, follow)),
     ]
 
