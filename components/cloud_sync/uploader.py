@@ -17,7 +17,7 @@ from typing import Protocol
 
 from components.cloud_sync.core.plan import lanes
 from components.cloud_sync.core.retry import RetryState, object_failed, store_answered, store_failed
-from components.cloud_sync.object_store import Stopped, StoreAway
+from components.cloud_sync.object_store import Stopped, StoreAway, StoreUnreached
 from components.cloud_sync.source_file import FileGone
 from components.cloud_sync.transfer import Transfer
 from components.shared.catalogue.sync import SyncWriter, UploadRow
@@ -218,7 +218,8 @@ class Uploader:
             was_away = self._retry.store_failures > 0
             now_ns = around.clock.monotonic_ns()
             if is_store:
-                self._retry = store_failed(self._retry, row.key, failures, now_ns, chances)
+                is_reached = not isinstance(error, StoreUnreached)
+                self._retry = store_failed(self._retry, row.key, failures, now_ns, chances, is_reached)
             else:
                 self._retry = object_failed(self._retry, row.key, failures, now_ns, chances[0])
             pause_ns = max(0, self._retry.waiting[row.key] - now_ns)
