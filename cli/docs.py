@@ -104,6 +104,7 @@ def topics_page() -> str:
         "to `nvr/v1/<thing>/telemetry/detailed`; SiteConfig hears",
         "`$aws/things/<thing>/shadow/name/+/update/delta`.",
         "HealthMonitor sends alerts to `nvr/v1/<thing>/alert/raised` and `.../cleared`, and hears `.../acknowledged`.",
+        "CloudSync hears requests for footage on `nvr/v1/<thing>/span/pull`, and answers on `.../span/pulled`.",
         "",
     ]
     return "\n".join(lines)

@@ -62,6 +62,7 @@ MEMBER_TEXTS: Mapping[str, str] = {
     "CameraDocument.schedule": "the spans of each day, for the mode `schedule`",
     "CameraDocument.manual": "a start or stop by hand, which counts more than mode and schedule",
     "CameraDocument.retention": "what of the site's retention is different for this camera",
+    "CameraDocument.upload": "what of its footage goes to the cloud by itself: all, clips of events, nothing",
     "CameraDocument.sub": "the camera's second, smaller stream",
     "CameraDocument.snapshot_s": "how often a picture is kept, in seconds; 0 is never",
     "CameraDocument.audio": "whether sound is recorded",

@@ -75,9 +75,11 @@ def describe_uploads(uploads: UploadForecast | None) -> str:
         f"in the last hour {format_size(uploads.uploaded_bytes_per_s)}/s went up and "
         f"{format_size(uploads.queued_bytes_per_s)}/s came new"
     )
+    left = f"; {uploads.left_out} ({format_size(uploads.left_out_bytes)}) are left out by the cameras' upload policies"
+    left = left if uploads.left_out else ""
     if uploads.hours_until_done is None:
-        return f"{waiting}; {link}: never done at this rate"
-    return f"{waiting}; {link}: done in {uploads.hours_until_done:g} h"
+        return f"{waiting}; {link}: never done at this rate{left}"
+    return f"{waiting}; {link}: done in {uploads.hours_until_done:g} h{left}"
 
 
 def _camera(one: CameraRisk) -> tuple[str, ...]:

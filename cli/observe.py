@@ -94,27 +94,31 @@ class SiteView:
     messages_dropped: int
     volumes: tuple[Forecast, ...] = ()
     lost_segments: int = 0
+    uploads_left_out: int = 0
+    uploads_left_out_bytes: int = 0
 
 
 def gather(data: Path) -> SiteView:
     """Look at everything once."""
     layout = Layout(data)
     status = core_status(layout)
-    waiting, waiting_bytes, uploaded, refused = _uploads(data)
+    uploads = _uploads(data)
     totals = _totals(data)
     return SiteView(
         cameras=tuple(_cameras(data)),
         components=tuple(_components(layout, status)),
         segments_closed=sum(total.segments for total in totals),
-        segments_uploaded=uploaded,
-        uploads_waiting=waiting,
-        uploads_waiting_bytes=waiting_bytes,
-        uploads_refused=refused,
+        segments_uploaded=uploads.uploaded,
+        uploads_waiting=uploads.waiting[0],
+        uploads_waiting_bytes=uploads.waiting[1],
+        uploads_refused=uploads.refused,
         media_bytes=sum(total.size_bytes for total in totals),
         disk_free_bytes=psutil.disk_usage(str(data if data.exists() else Path())).free,
         messages_dropped=int(status.get("local_messages", {}).get("dropped", 0)),
         volumes=_volumes(data),
         lost_segments=_lost_segments(data),
+        uploads_left_out=uploads.left_out[0],
+        uploads_left_out_bytes=uploads.left_out[1],
     )
 
 
@@ -168,15 +172,23 @@ def _lost_segments(data: Path) -> int:
         return 0
 
 
-def _uploads(data: Path) -> tuple[int, int, int, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Uploads:
+    """Numbers and bytes of what waits and of what the policies leave out; segments that are uploaded; why not."""
+
+    waiting: tuple[int, int] = (0, 0)
+    left_out: tuple[int, int] = (0, 0)
+    uploaded: int = 0
+    refused: tuple[str, ...] = ()
+
+
+def _uploads(data: Path) -> _Uploads:
     try:
         with closing(SyncReader.open(data)) as reader:
-            waiting, waiting_bytes = reader.backlog()
-            uploaded = reader.count_uploaded("segment")
             refused = tuple(f"{row.key}: {row.last_error}" for row in reader.uploads(state="refused"))
+            return _Uploads(reader.backlog(), reader.held("left_out"), reader.count_uploaded("segment"), refused)
     except Transient:
-        return 0, 0, 0, ()
-    return waiting, waiting_bytes, uploaded, refused
+        return _Uploads()
 
 
 def _cameras(data: Path) -> list[CameraView]:

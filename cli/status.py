@@ -69,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         f"({format_size(view.uploads_waiting_bytes)}); footage: {format_size(view.media_bytes)}; "
         f"free: {format_size(view.disk_free_bytes)}"
     )
+    if view.uploads_left_out:
+        size = format_size(view.uploads_left_out_bytes)
+        print(f"left out by the cameras' upload policies: {view.uploads_left_out} ({size})")
     for volume in view.volumes:
         print(describe_volume(volume))
     if view.lost_segments:

@@ -19,7 +19,7 @@ _SUBSCRIBE = "aws.greengrass#SubscribeToTopic"
 
 _MQTT_OPERATIONS = ("aws.greengrass#PublishToIoTCore", "aws.greengrass#SubscribeToIoTCore")
 
-CLOUD_SPEAKERS = (topics.HEALTH_MONITOR, topics.SITE_CONFIG)
+CLOUD_SPEAKERS = (topics.CLOUD_SYNC, topics.HEALTH_MONITOR, topics.SITE_CONFIG)
 """The components that speak MQTT with AWS IoT Core."""
 
 

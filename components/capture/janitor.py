@@ -325,7 +325,8 @@ def rules_of(snapshot: Snapshot) -> Rules:
     site = snapshot.site.document
     cameras = {camera: loaded.document.retention for camera, loaded in snapshot.cameras.items()}
     unknown = frozenset(camera for camera in site.cameras if camera_shadow(camera) in snapshot.faults)
-    return Rules(site.retention, cameras, unknown - cameras.keys())
+    uploads = {camera: loaded.document.upload for camera, loaded in snapshot.cameras.items()}
+    return Rules(site.retention, cameras, unknown - cameras.keys(), uploads)
 
 
 def _mark(deletion: Deletion) -> Mark:

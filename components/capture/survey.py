@@ -20,9 +20,10 @@ from components.shared.catalogue.bookmarks import bookmarks
 from components.shared.catalogue.capture import CaptureReader
 from components.shared.catalogue.database import catalogue_path
 from components.shared.catalogue.retention import KeptRow, kept_pages, spans_between
-from components.shared.catalogue.sync import SyncReader, UploadState
+from components.shared.catalogue.sync import Standing, SyncReader
 from components.shared.errors import Transient
 from components.shared.wire.object_keys import StreamName
+from components.shared.wire.recording_config import UploadPolicy
 from components.shared.wire.units import NS_PER_S
 
 ANALYSED_STREAM: StreamName = "main"
@@ -30,7 +31,13 @@ ANALYSED_STREAM: StreamName = "main"
 
 ALWAYS = Spans([(-FOREVER_NS, FOREVER_NS)])
 
-_UPLOADS: dict[UploadState, Upload] = {"queued": "waiting", "uploaded": "uploaded", "refused": "refused"}
+_UPLOADS: dict[Standing, Upload] = {
+    "queued": "waiting",
+    "undecided": "waiting",
+    "left_out": "unwanted",
+    "uploaded": "uploaded",
+    "refused": "refused",
+}
 
 MotionAmong = Callable[[Sequence[str]], frozenset[str]]
 """Those of the segments that were recorded in the mode `motion`."""
@@ -55,6 +62,7 @@ class Survey:
         self._data = data
         self._motion_among = motion_among
         self._site = rules.site
+        self._policies = rules.uploads
         self._before_ns = rules.site.event_before_s * NS_PER_S
         self._after_ns = rules.site.event_after_s * NS_PER_S
 
@@ -84,7 +92,7 @@ class Survey:
         self, known: _Camera, page: Sequence[KeptRow], sync: SyncReader | None, analysis: AnalysisReader | None
     ) -> Iterator[Footage]:
         ids = [row.segment for row in page]
-        states = {} if sync is None else _or_none(lambda: sync.states_of(ids)) or {}
+        standings = {} if sync is None else _or_none(lambda: sync.standings_of(ids)) or {}
         motion = self._motion_among(ids)
         unsettled = self._unsettled(known.camera, page, analysis) if motion else ALWAYS
         for row in page:
@@ -95,7 +103,7 @@ class Survey:
                 footage_class = "event"
             elif row.segment in motion and not unsettled.touch(*around):
                 footage_class = "idle"
-            upload = _UPLOADS[states[row.segment]] if row.segment in states else "waiting"
+            upload = upload_of(standings.get(row.segment), self._policies.get(row.camera))
             yield Footage(
                 *(row.segment, row.camera, row.stream, row.volume, *span, row.size_bytes, footage_class),
                 "unwanted" if not self._site.keep_until_uploaded and upload != "uploaded" else upload,
@@ -115,6 +123,18 @@ class Survey:
             for segment, start_ns, end_ns in found
             if segment not in done
         )
+
+
+def upload_of(standing: Standing | None, policy: UploadPolicy | None) -> Upload:
+    """What a segment's upload is: what CloudSync says, and where it has not said it yet, what it will do.
+
+    `policy` is None for a camera that is no longer configured. Its footage, too, waits unless something else is said.
+    """
+    if standing is None:
+        return "unwanted" if policy == "none" else "waiting"
+    if standing == "left_out" and policy == "all":
+        return "waiting"  # the policy has changed and CloudSync has not come to it
+    return _UPLOADS[standing]
 
 
 def _or_none(read: Callable[[], AnswerT]) -> AnswerT | None:

@@ -21,6 +21,10 @@ class StoreAway(Transient):
     """The store cannot be used now (network, throttle, credentials, permission): nothing is said about the object."""
 
 
+class StoreUnreached(StoreAway):
+    """No answer came, or none of the store: a request costs it nothing, and it may be back at any moment."""
+
+
 class ObjectExists(Rejected):
     """A conditional creation found an object at its key."""
 

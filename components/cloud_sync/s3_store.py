@@ -23,6 +23,7 @@ import botocore.session
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,  # noqa: A004 - botocore's, for all that fails before there is a connection
     CredentialRetrievalError,
     HTTPClientError,
     MetadataRetrievalError,
@@ -32,6 +33,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from components.cloud_sync.answer_limit import limit_answers
 from components.cloud_sync.object_store import (
     Body,
     DigestRefused,
@@ -41,6 +43,7 @@ from components.cloud_sync.object_store import (
     StoreAway,
     StoredObject,
     StoredPart,
+    StoreUnreached,
     UploadGone,
 )
 from components.cloud_sync.paced_connection import pace_client
@@ -60,6 +63,9 @@ CONNECT_S_MAX = 20
 ANSWER_S_MAX = 120
 """To answer once the body has left us: what still lies in socket buffers (up to 4 MB) must drain over a slow link."""
 
+ANSWER_WHOLE_S_MAX = 300
+"""For all of an answer to come: a list of parts is its largest, some 2 MB, which takes 4 minutes at 64 kbit/s."""
+
 _ABOUT_THE_OBJECT: dict[str, type[NvrError]] = {
     "BadDigest": DigestRefused,
     "XAmzContentChecksumMismatch": DigestRefused,
@@ -75,15 +81,16 @@ _ABOUT_THE_OBJECT: dict[str, type[NvrError]] = {
 """Only what is clearly this object's own fault is Rejected: a misjudged code would give up footage for good."""
 
 _BUSY_CODES = frozenset({"SlowDown", "RequestTimeout", "Throttling", "ThrottlingException", "RequestLimitExceeded"})
-_CREDENTIAL_CODES = frozenset({"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+_CREDENTIAL_CODES = frozenset({"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "400"})
+"""400 stands for itself where an answer has no body: to a HEAD, S3 says so of credentials that have expired."""
+
 _BUCKET_CODES = frozenset({"NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed"})
 
 _CREDENTIALS_ADVICE = "check the core's Token Exchange Service and the role alias that it is configured with"
 
 
-_NO_ANSWER = (BotoCoreError, ResponseParserError, RecursionError)
-"""What botocore raises for a request without an answer of S3. RecursionError: it asks HeadBucket where a redirected
-bucket is, and again when that is redirected too, as by a sign-in page (seen with botocore 1.44.5)."""
+_NO_ANSWER = (BotoCoreError, ResponseParserError)
+"""What botocore raises for a request without an answer of S3."""
 
 
 class S3Store:
@@ -116,7 +123,7 @@ class S3Store:
         if found is None:
             return None
         etag = _told(found.get("ETag"), step)
-        return StoredObject(found["ContentLength"], found.get("ChecksumSHA256"), etag, found["Metadata"])
+        return StoredObject(found.get("ContentLength"), found.get("ChecksumSHA256"), etag, found["Metadata"])
 
     def put_object(self, new: NewObject, body: Body, sha256: str) -> StoredObject:
         """See ObjectStore."""
@@ -225,6 +232,11 @@ class S3Store:
             unknown=frozenset({404}),
         )
 
+    def _forget_client(self) -> None:
+        """The next request asks the core for credentials: these are good only by the box's clock, which may be slow."""
+        with self._lock:
+            self._made_client = None
+
     @overload
     def _call(self, step: str, request: Callable[[], T]) -> T: ...
 
@@ -236,6 +248,8 @@ class S3Store:
         try:
             return request()
         except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in _CREDENTIAL_CODES:
+                self._forget_client()
             if _status(error) in unknown:
                 return None
             raise from_answer(error, step, self._bucket) from error
@@ -243,7 +257,7 @@ class S3Store:
             raise from_failure(error, step, self._bucket) from error
 
 
-def open_s3(bucket: str, connections: int, pacer: Pacer) -> S3Store:
+def open_s3(bucket: str, connections: int, pacer: Pacer, answer_s_max: float = ANSWER_WHOLE_S_MAX) -> S3Store:
     """A store for `bucket` in the region and at the endpoint that the environment names (as for every AWS client).
 
     What it sends passes the pacer.
@@ -266,6 +280,8 @@ def open_s3(bucket: str, connections: int, pacer: Pacer) -> S3Store:
         client = session.create_client("s3", config=config)
         client.meta.events.register("after-call.s3", refuse_cut_answer)
         pace_client(client, pacer)
+        client.meta.events.register("before-call.s3", follow_no_redirect)
+        limit_answers(client, answer_s_max)
         return cast("S3Client", client)
 
     return S3Store(make_client, bucket)
@@ -275,6 +291,15 @@ def _kept(new: NewObject) -> Any:
     """How an object is to be kept. Nothing is said of what is the default: tags need a permission of their own."""
     kept = {} if new.storage_class == "STANDARD" else {"StorageClass": new.storage_class}
     return {**kept, "Tagging": urlencode(new.tags)} if new.tags else kept
+
+
+def follow_no_redirect(context: dict[str, Any], **_: object) -> None:
+    """Has botocore take a redirect for the answer that it is.
+
+    It would ask HeadBucket where the bucket is, and again when that is redirected too, as by a sign-in page: 78
+    requests in a row before its stack ends (seen with 1.44.5). The bucket is in the region of its site.
+    """
+    context.setdefault("s3_redirect", {})["redirected"] = True
 
 
 def refuse_cut_answer(http_response: AWSResponse, model: OperationModel, **_: object) -> None:
@@ -293,7 +318,10 @@ def from_answer(error: ClientError, step: str, bucket: str) -> NvrError:
     """What an error answer of S3 means for us, and what an operator can do about it."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = _status(error)
-    text = f"{step}: S3 answers {status} {error.response.get('Error', {}).get('Message') or code} ({code})"
+    message = " ".join(
+        str(error.response.get("Error", {}).get("Message") or code).split()
+    )  # one line, whoever wrote it
+    text = f"{step}: S3 answers {status} {message} ({code})"
     if status == 412:
         return ObjectExists(text)
     if code in _ABOUT_THE_OBJECT:
@@ -312,6 +340,8 @@ def _advice(status: int, code: str, bucket: str) -> str | None:
         return _CREDENTIALS_ADVICE
     if code == "RequestTimeTooSkewed":
         return "the box's clock is wrong, check its time service"
+    if 300 <= status < 400:
+        return f"check that bucket {bucket!r} is in this region, and whether a proxy or sign-in page is in between"
     if status == 403:
         return (
             "the role of the token exchange must allow s3:PutObject, s3:GetObject, s3:AbortMultipartUpload, "
@@ -333,6 +363,8 @@ def from_failure(error: Exception, step: str, bucket: str) -> NvrError:
         return StoreAway(f"{step}: {error}: check the box's clock and certificates, and whether a proxy opens TLS")
     if isinstance(error, ParamValidationError):
         return StoreAway(f"{step}: {error}: check the bucket {bucket!r}, the component's mediaBucket")
+    if isinstance(error, HTTPClientError | ConnectionError):
+        return StoreUnreached(f"{step}: {error}: check the network, its DNS and any firewall")
     return StoreAway(f"{step}: {error}")
 
 

@@ -135,13 +135,6 @@ class Sweeper:
         self._status = status
         self._has_caught_up = False
 
-    def watch(self, hints: Inbox, stop: threading.Event) -> None:
-        """Sweeps at every hint and every SWEEP_NS until `stop` is set. Transient when a catalogue cannot be used."""
-        while not stop.is_set():
-            self.sweep(stop)
-            hints.take(self._clock, stop, SWEEP_NS)
-            hints.drain()  # many hints are one look
-
     def sweep(self, stop: threading.Event) -> int:
         """Queues everything that is new; how much that was."""
         added = 0
@@ -163,7 +156,7 @@ class Sweeper:
                 self._log.error("row_not_uploadable", sequence=row.sequence, error=row.upload)
             else:
                 # A nanosecond apart, so that the queue keeps their order.
-                rows.append(_upload_row(row.upload, WallNs(now_ns + index)))
+                rows.append(upload_row(row.upload, WallNs(now_ns + index)))
         added = self._ledger.enqueue(self._source.name, rows, found[-1].sequence)
         # What was there when this process began may have been tried by another, even if sync.db was lost since.
         self._queued([row.key for row in rows] if self._has_caught_up else [])
@@ -172,7 +165,8 @@ class Sweeper:
         return added
 
 
-def _upload_row(wanted: Wanted, enqueued_ns: WallNs) -> UploadRow:
+def upload_row(wanted: Wanted, enqueued_ns: WallNs) -> UploadRow:
+    """The row of sync.db for what is wanted."""
     return UploadRow(
         key=wanted.key,
         kind=wanted.kind,
@@ -186,4 +180,20 @@ def _upload_row(wanted: Wanted, enqueued_ns: WallNs) -> UploadRow:
         metadata=wanted.metadata,
         priority=wanted.priority,
         enqueued_ns=enqueued_ns,
+        rank=wanted.rank,
+        ranges=wanted.ranges,
     )
+
+
+def watch(
+    looks: Sequence[Callable[[threading.Event], object]], hints: Inbox, clock: Clock, stop: threading.Event
+) -> None:
+    """Takes these looks, in order, at every hint and every SWEEP_NS until `stop` is set.
+
+    Transient when a catalogue cannot be used.
+    """
+    while not stop.is_set():
+        for look in looks:
+            look(stop)
+        hints.take(clock, stop, SWEEP_NS)
+        hints.drain()  # many hints are one look

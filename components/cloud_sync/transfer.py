@@ -37,7 +37,8 @@ from components.cloud_sync.object_store import (
     StoredObject,
     UploadGone,
 )
-from components.cloud_sync.source_file import SourceFile, open_source
+from components.cloud_sync.ranged_file import open_upload
+from components.cloud_sync.source_file import SourceFile
 from components.shared.catalogue.sync import SyncWriter, UploadRow
 from components.shared.errors import Rejected, Transient
 from components.shared.wire.sync_config import SyncSection
@@ -68,7 +69,7 @@ class Transfer:
             stored = self._store.head(row.key)
             if stored is not None:
                 return self._found(row, path, stored, row.part_sha256s)
-        with open_source(path, row.size_bytes, self._stop) as source:
+        with open_upload(row, path, self._stop) as source:
             if is_single(row.size_bytes, self._sizes):
                 return self._put(row, path, source)
             return self._put_parts(row, path, source, may_exist, on_part)
@@ -172,7 +173,7 @@ class Transfer:
         """The ETag of an object that was there before, which must be this file."""
         if not _is_same(row, stored, hashes) and is_composite(stored.sha256):
             # Sent in parts whose hashes are not those on record: only the file can tell.
-            with open_source(path, row.size_bytes, self._stop) as source:
+            with open_upload(row, path, self._stop) as source:
                 hashes = self._check_file(row, source)
         if not _is_same(row, stored, hashes):
             raise Rejected(

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from components.cloud_sync.core.plan import lanes
 from components.cloud_sync.core.retry import RetryState, object_failed, store_answered, store_failed
-from components.cloud_sync.object_store import Held, Stopped, StoreAway
+from components.cloud_sync.object_store import Held, Stopped, StoreAway, StoreUnreached
 from components.cloud_sync.pacer import Pacer
 from components.cloud_sync.source_file import FileGone
 from components.cloud_sync.transfer import Transfer
@@ -35,9 +36,6 @@ IDLE_NS = 30 * NS_PER_S
 
 HELD_LOOK_NS = NS_PER_S
 """How often a worker looks whether uploads are still held back."""
-
-SMALL_BYTES_MAX = 1_000_000
-"""Alerts and thumbnails are smaller. One worker takes nothing else, so that they never wait for a long one's end."""
 
 STOP_LOOK_NS = 250 * NS_PER_MS
 """How often a waiting worker looks whether it should stop: well within the 2 s of a stop."""
@@ -78,7 +76,7 @@ class Uploader:
         self._around = around
         self._lock = threading.Lock()
         self._retry = RetryState()
-        self._under_way: set[str] = set()
+        self._under_way: dict[str, int] = {}
         self._fresh: set[str] = set()
         self._sleepers: list[threading.Event] = []
 
@@ -90,33 +88,30 @@ class Uploader:
                     self._fresh.add(key)
         self._wake()
 
-    def work(self, small_only: bool = False) -> None:
-        """Uploads until the component stops. Transient when sync.db cannot be written now.
-
-        `small_only`: nothing above SMALL_BYTES_MAX, so that this worker is always about to be free.
-        """
+    def work(self) -> None:
+        """Uploads until the component stops. Transient when sync.db cannot be written now."""
         wakeup = threading.Event()
         with self._lock:
             self._sleepers.append(wakeup)
         try:
             while not self._around.stop.is_set():
                 wakeup.clear()
-                if not self.try_one(small_only):
+                if not self.try_one():
                     self._sleep(wakeup)
         finally:
             with self._lock:
                 self._sleepers.remove(wakeup)
 
-    def try_one(self, small_only: bool = False) -> bool:
+    def try_one(self) -> bool:
         """Makes one attempt at the next upload that is due; False when none is."""
-        row, may_exist = self._claim(small_only)
+        row, may_exist = self._claim()
         if row is None:
             return False
         try:
             self._attempt(row, may_exist)
         finally:
             with self._lock:
-                self._under_way.discard(row.key)
+                self._under_way.pop(row.key)
         return True
 
     def next_due_ns(self) -> int:
@@ -131,7 +126,7 @@ class Uploader:
         """Tells the status board how many uploads wait."""
         self._around.status.backlog(self._ledger.backlog()[0])
 
-    def _claim(self, small_only: bool) -> tuple[UploadRow | None, bool]:
+    def _claim(self) -> tuple[UploadRow | None, bool]:
         if self._around.pacer.limit.is_closed:
             return None, False
         now_ns = self._around.clock.monotonic_ns()
@@ -140,11 +135,14 @@ class Uploader:
                 return None, False
             if self._retry.store_failures and self._under_way:
                 return None, False  # one at a time finds out whether the store is back
-            waiting = self._retry.objects_waiting(now_ns)
-            row = self._ledger.next_due(_ALWAYS_DUE_NS, self._under_way | waiting)
-            if row is None or (small_only and row.size_bytes > SMALL_BYTES_MAX):
+            passed_over = self._under_way.keys() | self._retry.objects_waiting(now_ns)
+            found = (
+                self._ledger.next_due(_ALWAYS_DUE_NS, passed_over, lane) for lane in lanes(self._under_way.values())
+            )
+            row = next((row for row in found if row is not None), None)
+            if row is None:
                 return None, False
-            self._under_way.add(row.key)
+            self._under_way[row.key] = row.priority
             may_exist = row.key not in self._fresh or row.attempts > 0 or row.upload_id is not None
             self._fresh.discard(row.key)
             return row, may_exist
@@ -231,7 +229,8 @@ class Uploader:
             was_away = self._retry.store_failures > 0
             now_ns = around.clock.monotonic_ns()
             if is_store:
-                self._retry = store_failed(self._retry, row.key, failures, now_ns, chances)
+                is_reached = not isinstance(error, StoreUnreached)
+                self._retry = store_failed(self._retry, row.key, failures, now_ns, chances, is_reached)
             else:
                 self._retry = object_failed(self._retry, row.key, failures, now_ns, chances[0])
             pause_ns = max(0, self._retry.waiting[row.key] - now_ns)

@@ -11,7 +11,7 @@ from components.capture.hints import Hints
 from components.capture.janitor import Disk, Janitor, JanitorTools
 from components.shared.catalogue.analysis import AnalysisRow, AnalysisWriter, EventRow
 from components.shared.catalogue.capture import SegmentRow
-from components.shared.catalogue.sync import SyncWriter, UploadRow
+from components.shared.catalogue.sync import Hold, SyncWriter, UploadRow
 from components.shared.runtime.config import ConfigWatcher, write_document
 from components.shared.runtime.files import Step, make_folders, no_step
 from components.shared.runtime.status import StatusBoard
@@ -132,16 +132,10 @@ class RetentionBox:
             writer.mark_uploaded(row.path, "etag", self.clock.wall_ns())
         writer.close()
 
-    def queue(self, *rows: SegmentRow) -> None:
+    def queue(self, *rows: SegmentRow, hold: Hold = "") -> None:
         """CloudSync knows these."""
         writer = SyncWriter.open(self.data)
-        uploads = [
-            UploadRow(
-                *(row.path, "segment", row.camera, row.segment, row.volume, row.path, row.size_bytes, "ab" * 32),
-                *(("cd" * 32,), {}, 1, self.clock.wall_ns()),
-            )
-            for row in rows
-        ]
+        uploads = [replace(_upload_of(row, self.clock.wall_ns()), hold=hold) for row in rows]
         writer.enqueue("capture", uploads, max((row.sequence or 0 for row in rows), default=0))
         writer.close()
 
@@ -150,6 +144,20 @@ class RetentionBox:
         self.queue(row)
         writer = SyncWriter.open(self.data)
         writer.mark_refused(row.path, "another object is at its key")
+        writer.close()
+
+    def hold(self, hold: Hold, *rows: SegmentRow) -> None:
+        """CloudSync has queued these and holds them."""
+        self.queue(*rows, hold=hold)
+
+    def queue_clip(self, row: SegmentRow) -> None:
+        """A clip of a segment waits."""
+        writer = SyncWriter.open(self.data)
+        writer.enqueue(
+            "clips",
+            [replace(_upload_of(row, self.clock.wall_ns()), key=f"{row.path}+", kind="clip", ranges=((0, 9),))],
+            0,
+        )
         writer.close()
 
     def analyse(self, *rows: SegmentRow, state: str = "done") -> None:
@@ -190,3 +198,10 @@ class RetentionBox:
         """The hints of that kind so far."""
         self.hints.send_waiting()
         return self.broker.bodies(kind)
+
+
+def _upload_of(row: SegmentRow, queued_ns: WallNs) -> UploadRow:
+    return UploadRow(
+        *(row.path, "segment", row.camera, row.segment, row.volume, row.path, row.size_bytes, "ab" * 32),
+        *(("cd" * 32,), {}, 1, queued_ns),
+    )

@@ -25,12 +25,13 @@ from enum import IntEnum
 from typing import Literal
 
 from components.shared.wire.object_keys import StreamName
-from components.shared.wire.recording_config import CameraRetentionSection, RetentionSection
+from components.shared.wire.recording_config import CameraRetentionSection, RetentionSection, UploadPolicy
 from components.shared.wire.units import NS_PER_S, WallNs
 
 FootageClass = Literal["idle", "plain", "event"]
 Upload = Literal["uploaded", "waiting", "refused", "unwanted"]
-"""`waiting` is also what is not known; `refused` will never be uploaded; `unwanted` footage nobody uploads."""
+"""`waiting` is also what is not known; `refused` will never be uploaded; `unwanted` footage nobody uploads:
+its site uploads nothing, or its camera's policy leaves it out."""
 
 MINUTE_NS = 60 * NS_PER_S
 DAY_NS = 86_400 * NS_PER_S
@@ -80,11 +81,15 @@ class Footage:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The site's settings and what is different per camera; of `unknown` cameras the own document cannot be read."""
+    """The site's settings and what is different per camera; of `unknown` cameras the own document cannot be read.
+
+    `uploads` says what of a camera's footage is uploaded.
+    """
 
     site: RetentionSection
     cameras: Mapping[str, CameraRetentionSection] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    uploads: Mapping[str, UploadPolicy] = field(default_factory=dict)
 
     def age(self, footage: Footage) -> tuple[int, str] | None:
         """How old it may become and what to say then; None for ever."""

@@ -1,8 +1,9 @@
 """When to try again: full jitter under a doubling limit, for ever.
 
 Two things fail in two ways. The store as a whole (network, credentials, permission): then nothing is tried until a
-pause is over; the object that met it waits too, so that another goes first the next time and one poisoned object
-cannot hold up all others. One object (its part was damaged on the way, its disk does not answer): then it alone waits.
+pause is over, a shorter one where nothing answered at all; the object that met it waits too, so that another goes first
+the next time and one poisoned object cannot hold up all others. One object (its part was damaged on the way, its disk
+does not answer): then it alone waits.
 
 Times here are monotonic: a clock that is set back by a year must not delay an upload by a year. They are not kept
 across a restart; after one everything is due at once, which costs one attempt per object.
@@ -21,7 +22,8 @@ from components.shared.wire.units import NS_PER_S, MonotonicNs
 OBJECT_PAUSE_FIRST_NS = 2 * NS_PER_S  # the limit after the first failure; it doubles with each further one
 OBJECT_PAUSE_MAX_NS = 300 * NS_PER_S  # an object that fails for its own reasons: a disk, a proxy that mangles
 STORE_PAUSE_FIRST_NS = 1 * NS_PER_S  # a connection that was just cut comes back at once
-STORE_PAUSE_MAX_NS = 60 * NS_PER_S  # a returning network is noticed within a minute, at a probe a minute
+STORE_PAUSE_MAX_NS = 60 * NS_PER_S  # a store that refuses: a fleet asks it as often as boxes have minutes
+NETWORK_PAUSE_MAX_NS = 8 * NS_PER_S  # a returning network is noticed within that; nothing reaches the store meanwhile
 PASSED_OVER_NS = NS_PER_S // 10  # behind the store's own pause: long enough for another object to be taken first
 OBJECTS_WAITING_MAX = 200  # more failing by themselves is a failure of the store: the oldest waiter is due at once
 
@@ -70,17 +72,25 @@ def object_failed(state: RetryState, key: str, failures: int, now_ns: MonotonicN
 
 
 def store_failed(
-    state: RetryState, key: str, failures: int, now_ns: MonotonicNs, chances: tuple[float, float]
+    state: RetryState,
+    key: str,
+    failures: int,
+    now_ns: MonotonicNs,
+    chances: tuple[float, float],
+    is_reached: bool = True,
 ) -> RetryState:
     """The state after an attempt on `key`, its `failures`th failure in a row, found the store away.
 
+    `is_reached`: it has answered. Where nothing does, the network is away, and asking costs nobody anything.
+
     Attempts that ran at the same time fail together: a failure within a pause does not make it longer.
     """
+    longest_ns = STORE_PAUSE_MAX_NS if is_reached else NETWORK_PAUSE_MAX_NS
     if state.store_is_due(now_ns):
         store_failures = state.store_failures + 1
-        pause = pause_ns(store_failures, STORE_PAUSE_FIRST_NS, STORE_PAUSE_MAX_NS, chances[0])
+        pause = pause_ns(store_failures, STORE_PAUSE_FIRST_NS, longest_ns, chances[0])
         state = replace(state, store_failures=store_failures, store_due_ns=MonotonicNs(now_ns + pause))
-    behind = PASSED_OVER_NS + pause_ns(failures, STORE_PAUSE_FIRST_NS, STORE_PAUSE_MAX_NS, chances[1])
+    behind = PASSED_OVER_NS + pause_ns(failures, STORE_PAUSE_FIRST_NS, longest_ns, chances[1])
     return _wait(state, key, MonotonicNs(state.store_due_ns + behind), now_ns)
 
 

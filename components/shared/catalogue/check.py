@@ -247,7 +247,7 @@ def _upload(capture: CaptureReader, sync: SyncReader, key: str) -> list[Finding]
     row = capture.segment(upload.segment)
     if row is None:
         # What is uploaded, or refused, may be deleted here; what waits may not.
-        missing = upload.state == "queued"
+        missing = upload.state == "queued" and not upload.hold
         return [Finding("upload_without_segment", key, f"it waits for {upload.segment}")] if missing else []
     twins = [other.key for other in sync.uploads_of(upload.segment) if other.kind == "segment"]
     findings = [Finding("upload_twice", key, f"{upload.segment} goes to {', '.join(twins)}")] if len(twins) > 1 else []
@@ -261,5 +261,5 @@ def _upload(capture: CaptureReader, sync: SyncReader, key: str) -> list[Finding]
 def _waits_for_file(capture: CaptureReader, upload: UploadRow) -> list[Finding]:
     path = capture.file_path(upload)
     with disk_errors(path, "look at"):
-        missing = upload.state == "queued" and not path.exists()
+        missing = upload.state == "queued" and not upload.hold and not path.exists()
     return [Finding("upload_without_file", upload.key, f"it waits for {path}")] if missing else []

@@ -8,6 +8,7 @@ Each step may be cut off and repeated; start-up, and the next call, finish what 
 from __future__ import annotations
 
 import errno
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,6 +107,12 @@ def spans_between(
         return reader.database.read(sql, camera, stream, from_ns, until_ns, since_ns, count)
 
     return [(row[0], row[1], row[2]) for row in pages(fetch, None)]
+
+
+def kept_among(reader: CaptureReader, segments: Sequence[str]) -> frozenset[str]:
+    """Which of these segments, at most READ_ROWS_MAX, are there and not to be deleted."""
+    sql = "SELECT segment FROM segment WHERE segment IN (SELECT value FROM json_each(?)) LIMIT ?"
+    return frozenset(row[0] for row in reader.database.read(sql, json.dumps(list(segments)), READ_ROWS_MAX))
 
 
 def kept_bytes(reader: CaptureReader) -> dict[tuple[str, str], int]:

@@ -23,78 +23,48 @@ from components.shared.catalogue.database import (
     Database,
     Do,
     Row,
-    Schema,
     Value,
     open_for_reading,
     open_for_writing,
 )
+from components.shared.catalogue.sync_schema import SYNC
 from components.shared.errors import Fatal, Transient
 from components.shared.wire.units import NS_PER_S, WallNs
 
-UploadKind = Literal["segment", "thumbnail"]
+__all__ = ["SYNC", "Hold", "Standing", "SyncReader", "SyncWriter", "UploadKind", "UploadRow", "UploadState"]
+
+UploadKind = Literal["segment", "thumbnail", "clip"]
 UploadState = Literal["queued", "uploaded", "refused"]
+
+Hold = Literal["", "undecided", "left_out"]
+"""Why a queued upload is not in the queue: its policy leaves it out, or cannot tell yet. Empty: it waits its turn."""
+
+Standing = Literal["left_out", "undecided", "queued", "refused", "uploaded"]
+"""What becomes of a segment's footage, the less certain first: of several objects the last of these counts."""
+
+HOLDS: Mapping[str, Hold] = {"all": "", "events": "undecided", "none": "left_out"}
+"""What is done with new footage of a camera, by its policy."""
+
+_STANDINGS: tuple[Standing, ...] = ("left_out", "undecided", "queued", "refused", "uploaded")
+_IN_QUEUE = "state = 'queued' AND hold = ''"
 
 NOT_BEFORE_AHEAD_NS_MAX = 86_400 * NS_PER_S
 """No wait is longer than a day: a later `not_before_ns` was written by a clock that has stepped back since."""
+
+ALL_PRIORITIES = (0, 1_000)
 
 _AT_ONCE = WallNs(0)
 
 ERROR_CHARS_MAX = 500
 """Error texts are for people; a longer one is cut when it is written."""
 
-_VERSION_1 = (
-    """
-    CREATE TABLE upload (
-        number INTEGER NOT NULL PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE CHECK (length(key) BETWEEN 1 AND 1024),
-        kind TEXT NOT NULL,
-        camera TEXT NOT NULL,
-        segment TEXT NOT NULL,
-        volume TEXT NOT NULL,
-        path TEXT NOT NULL,
-        size_bytes INTEGER NOT NULL CHECK (size_bytes > 0),
-        sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
-        part_sha256s BLOB NOT NULL CHECK (length(part_sha256s) % 32 = 0),
-        metadata TEXT NOT NULL,
-        priority INTEGER NOT NULL,
-        state TEXT NOT NULL CHECK (state IN ('queued', 'uploaded', 'refused')),
-        attempts INTEGER NOT NULL CHECK (attempts >= 0),
-        not_before_ns INTEGER NOT NULL,
-        upload_id TEXT,
-        etag TEXT,
-        enqueued_ns INTEGER NOT NULL,
-        uploaded_ns INTEGER,
-        last_error TEXT,
-        CHECK (state <> 'uploaded' OR (etag IS NOT NULL AND uploaded_ns IS NOT NULL))
-    ) STRICT
-    """,
-    "CREATE INDEX upload_due ON upload (priority, number, not_before_ns) WHERE state = 'queued'",
-    "CREATE INDEX upload_backlog ON upload (size_bytes) WHERE state = 'queued'",
-    "CREATE INDEX upload_of_segment ON upload (segment)",
-    """
-    CREATE TABLE upload_part (
-        key TEXT NOT NULL REFERENCES upload (key),
-        part INTEGER NOT NULL CHECK (part BETWEEN 1 AND 10000),
-        etag TEXT NOT NULL,
-        PRIMARY KEY (key, part)
-    ) STRICT
-    """,
-    "CREATE TABLE cursor (source TEXT NOT NULL PRIMARY KEY, sequence INTEGER NOT NULL) STRICT",
-)
-
-_LINK = ("CREATE INDEX upload_when_uploaded ON upload (uploaded_ns, size_bytes) WHERE state = 'uploaded'",)
-"""What the link carries is measured by what was uploaded lately, among all that ever was."""
-
-_VERSION_2 = (*_LINK,)
-
-SYNC = Schema("sync", (_VERSION_1, _VERSION_2))
-
 
 @dataclass(frozen=True, slots=True)
 class UploadRow:
-    """A file that belongs in S3. `priority` 0 goes first, then 1 and so on; within one, in the order they were queued.
+    """A file that belongs in S3. `priority` 0 goes first, then 1 and so on; within one, by `rank`, lowest first.
 
-    `parts` maps the numbers of parts that S3 has (from 1) to their ETags, for an upload that is under way.
+    `ranges` are the parts of the file that the object is made of, `(offset_bytes, size_bytes)` each; without any it is
+    all of it. `parts` maps the numbers of parts that S3 has (from 1) to their ETags, for an upload that is under way.
     """
 
     key: str
@@ -117,11 +87,15 @@ class UploadRow:
     etag: str | None = None
     uploaded_ns: WallNs | None = None
     last_error: str | None = None
+    hold: Hold = ""
+    rank: int = 0
+    ranges: tuple[tuple[int, int], ...] = ()
 
 
 _UPLOAD = (
     "key, kind, camera, segment, volume, path, size_bytes, sha256, part_sha256s, metadata, priority, enqueued_ns, "
-    "state, attempts, not_before_ns, upload_id, etag, uploaded_ns, last_error"
+    "state, attempts, not_before_ns, upload_id, etag, uploaded_ns, last_error, "
+    "hold, rank, ranges"
 )
 
 
@@ -152,9 +126,18 @@ class SyncReader:
         return int(found[0][0]) if found else 0
 
     def backlog(self) -> tuple[int, int]:
-        """How many uploads wait, and their bytes."""
-        sql = "SELECT count(*), coalesce(sum(size_bytes), 0) FROM upload WHERE state = 'queued'"
+        """How many uploads wait, and their bytes. What a policy leaves out does not wait."""
+        sql = f"SELECT count(*), coalesce(sum(size_bytes), 0) FROM upload WHERE {_IN_QUEUE}"
         count, size_bytes = self._database.read(sql)[0]
+        return int(count), int(size_bytes)
+
+    def held(self, hold: Hold) -> tuple[int, int]:
+        """How many uploads are held for that reason, and their bytes."""
+        sql = (
+            "SELECT count(*), coalesce(sum(size_bytes), 0) FROM upload "
+            "WHERE state = 'queued' AND hold <> '' AND hold = ?"
+        )
+        count, size_bytes = self._database.read(sql, hold)[0]
         return int(count), int(size_bytes)
 
     def last_uploaded_ns(self) -> int:
@@ -207,32 +190,47 @@ class SyncReader:
         state: UploadState | None = found[0][0] if found else None
         return state
 
-    def states_of(self, segments: Sequence[str]) -> dict[str, UploadState]:
-        """What became of these segments' own files, at most READ_ROWS_MAX of them; who is missing is not queued yet."""
-        sql = (
-            "SELECT segment, state FROM upload WHERE segment IN (SELECT value FROM json_each(?)) "
-            "AND kind = 'segment' ORDER BY state LIMIT ?"
-        )
-        # Should a segment have two objects (a site that was renamed), the one that is uploaded counts.
-        return dict(self._database.read(sql, json.dumps(list(segments)), 2 * READ_ROWS_MAX))
+    def standings_of(self, segments: Sequence[str]) -> dict[str, Standing]:
+        """What becomes of these segments, at most READ_ROWS_MAX of them; who is missing is not queued yet.
 
-    def next_due(self, now_ns: int, exclude: Collection[str] = ()) -> UploadRow | None:
-        """The upload to do next: the first in its order that is due, none of `exclude` (those under way)."""
+        A segment that is left out and has a clip in the queue waits for that. Should it have two objects (a site that
+        was renamed), the one that is uploaded counts.
+        """
+        places = " ".join(f"WHEN '{standing}' THEN {place}" for place, standing in enumerate(_STANDINGS))
+        standing = "CASE WHEN state <> 'queued' THEN state WHEN hold = '' THEN 'queued' ELSE hold END"
         sql = (
-            f"SELECT {_UPLOAD} FROM upload WHERE state = 'queued' AND (not_before_ns <= ? OR not_before_ns > ?) "
-            "AND key NOT IN (SELECT value FROM json_each(?)) ORDER BY priority, number LIMIT 1"
+            f"SELECT segment, max(CASE WHEN kind = 'segment' OR ({_IN_QUEUE}) THEN CASE {standing} {places} END "
+            "ELSE 0 END) FROM upload WHERE segment IN (SELECT value FROM json_each(?)) "
+            "AND kind IN ('segment', 'clip') GROUP BY segment LIMIT ?"
         )
-        found = self._database.read(sql, now_ns, now_ns + NOT_BEFORE_AHEAD_NS_MAX, json.dumps(sorted(exclude)))
+        found = self._database.read(sql, json.dumps(list(segments)), READ_ROWS_MAX)
+        return {segment: _STANDINGS[place] for segment, place in found}
+
+    def next_due(
+        self, now_ns: int, exclude: Collection[str] = (), priorities: tuple[int, int] = ALL_PRIORITIES
+    ) -> UploadRow | None:
+        """The upload to do next: the first in its order that is due, none of `exclude` (those under way).
+
+        `priorities` are the lowest and the highest that may be taken.
+        """
+        sql = (
+            f"SELECT {_UPLOAD} FROM upload WHERE {_IN_QUEUE} AND (not_before_ns <= ? OR not_before_ns > ?) "
+            "AND key NOT IN (SELECT value FROM json_each(?)) AND priority BETWEEN ? AND ? "
+            "ORDER BY priority, rank, number LIMIT 1"
+        )
+        until_ns = now_ns + NOT_BEFORE_AHEAD_NS_MAX
+        found = self._database.read(sql, now_ns, until_ns, json.dumps(sorted(exclude)), *priorities)
         return self._upload(found[0]) if found else None
 
     def next_due_ns(self) -> WallNs | None:
         """When the earliest queued upload is due; None when none is queued."""
-        found = self._database.read("SELECT min(not_before_ns) FROM upload WHERE state = 'queued'")
+        found = self._database.read(f"SELECT min(not_before_ns) FROM upload WHERE {_IN_QUEUE}")
         return None if found[0][0] is None else WallNs(found[0][0])
 
     def _upload(self, row: Row) -> UploadRow:
         key, kind, camera, segment, volume, path, size_bytes, sha256, hashes, metadata, priority, enqueued_ns = row[:12]
-        state, attempts, not_before_ns, upload_id, etag, uploaded_ns, last_error = row[12:]
+        state, attempts, not_before_ns, upload_id, etag, uploaded_ns, last_error = row[12:19]
+        hold, rank, ranges = row[19:]
         parts: dict[int, str] = {}
         if upload_id is not None:
             found = self._database.read("SELECT part, etag FROM upload_part WHERE key = ? ORDER BY part", key)
@@ -240,7 +238,8 @@ class SyncReader:
         return UploadRow(
             *(key, kind, camera, segment, volume, path, size_bytes, sha256.hex(), unpack_hashes(hashes)),
             *(json.loads(metadata), priority, enqueued_ns, state, attempts, not_before_ns, upload_id, parts),
-            *(etag, uploaded_ns, last_error),
+            *(etag, uploaded_ns, last_error, hold, rank),
+            ranges=tuple((offset, size) for offset, size in json.loads(ranges)) if ranges else (),
         )
 
 
@@ -272,10 +271,10 @@ class SyncWriter(SyncReader):
     def enqueue(self, source: str, uploads: Sequence[UploadRow], cursor: int) -> int:
         """Queues what a sweep of `source` found and moves its cursor (never back); keys known already stay as they are.
 
-        Gives how many were new.
+        What the policy of its camera leaves out, or may leave out, is held. Gives how many were new.
         """
         with self._database.transaction(f"enqueue {len(uploads)} of {source}") as do:
-            added = sum(_insert(do, row) for row in uploads)
+            added = sum(insert_upload(do, row) for row in uploads)
             do(
                 "INSERT INTO cursor (source, sequence) VALUES (?, ?) "
                 "ON CONFLICT (source) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
@@ -324,11 +323,17 @@ class SyncWriter(SyncReader):
             _change(do, key, "state = 'refused', upload_id = NULL, last_error = ?", error[:ERROR_CHARS_MAX])
 
 
-def _insert(do: Do, row: UploadRow) -> bool:
+def insert_upload(do: Do, row: UploadRow) -> bool:
+    """Queues an upload as the policy of its camera says; whether it was new. Clips are held by no policy."""
+    hold: Hold = row.hold
+    if row.kind != "clip" and not hold:
+        found = do("SELECT policy FROM upload_policy WHERE camera = ?", row.camera)
+        hold = HOLDS[found[0][0]] if found else ""
     values = (
         *(row.key, row.kind, row.camera, row.segment, row.volume, row.path, row.size_bytes, bytes.fromhex(row.sha256)),
         *(pack_hashes(row.part_sha256s), json.dumps(dict(row.metadata), sort_keys=True), row.priority, row.enqueued_ns),
         *("queued", 0, row.not_before_ns, None, None, None, None),
+        *(hold, row.rank, json.dumps(row.ranges) if row.ranges else ""),
     )
     marks = ", ".join("?" * len(values))
     # Only a known key is passed over: any other conflict is a broken row, and IGNORE would hide it.

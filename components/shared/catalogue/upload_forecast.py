@@ -10,7 +10,7 @@ included: the link may be faster, never slower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from components.shared.catalogue.sync import SyncReader
 from components.shared.wire.units import NS_PER_S
@@ -27,7 +27,10 @@ QUEUED_ROWS_MAX = 20_000
 
 @dataclass(frozen=True, slots=True)
 class UploadForecast:
-    """What waits, what was carried and what came new within the last hour; `hours_until_done` is None for never."""
+    """What waits, what was carried and what came new within the last hour; `hours_until_done` is None for never.
+
+    `left_out` is what the cameras' policies leave out: it waits for nothing and takes nothing of the link.
+    """
 
     waiting: int
     waiting_bytes: int
@@ -35,6 +38,8 @@ class UploadForecast:
     uploaded_bytes_per_s: int
     queued_bytes_per_s: int
     hours_until_done: float | None
+    left_out: int = 0
+    left_out_bytes: int = 0
 
 
 def forecast_uploads(
@@ -62,12 +67,13 @@ def read_upload_forecast(reader: SyncReader, now_ns: int) -> UploadForecast:
     )
     # Numbers grow with every row that is queued.
     queued = (
-        "SELECT coalesce(sum(size_bytes), 0) FROM (SELECT size_bytes, enqueued_ns FROM upload "
-        "ORDER BY number DESC LIMIT ?) WHERE enqueued_ns > ?"
+        "SELECT coalesce(sum(size_bytes), 0) FROM (SELECT size_bytes, enqueued_ns, state, hold FROM upload "
+        "ORDER BY number DESC LIMIT ?) WHERE enqueued_ns > ? AND (state <> 'queued' OR hold = '')"
     )
-    oldest = "SELECT enqueued_ns FROM upload WHERE number = (SELECT min(number) FROM upload WHERE state = 'queued')"
-    found = read(oldest)
-    return forecast_uploads(
-        *(waiting, waiting_bytes, now_ns - found[0][0] if found else 0),
+    oldest_ns = read("SELECT min(enqueued_ns) FROM upload WHERE state = 'queued' AND hold = ''")[0][0]
+    forecast = forecast_uploads(
+        *(waiting, waiting_bytes, 0 if oldest_ns is None else now_ns - oldest_ns),
         *(read(uploaded, since_ns, now_ns)[0][0], read(queued, QUEUED_ROWS_MAX, since_ns)[0][0]),
     )
+    left_out, left_out_bytes = reader.held("left_out")
+    return replace(forecast, left_out=left_out, left_out_bytes=left_out_bytes)

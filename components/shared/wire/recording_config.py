@@ -21,6 +21,7 @@ SPANS_OF_DAY_MAX = 12
 
 SpanMode = Literal["continuous", "motion"]
 Mode = Literal["continuous", "motion", "schedule", "off"]
+UploadPolicy = Literal["all", "events", "none"]
 
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)(?: (continuous|motion))?")
 

@@ -20,6 +20,14 @@ from components.shared.wire.units import TimeBase, WallNs
 TRACE_METADATA = "nvr-trace"
 """The trace of an object's segment (see `trace`), beside its facts."""
 
+SEGMENT_METADATA = "nvr-segment"
+"""The id of the segment that a clip is a part of, beside the facts of the clip itself."""
+
+REASON_METADATA = "nvr-reason"
+"""Why a clip was made: `event`, `bookmark` or `pull`; and in REASON_ID_METADATA the id of that."""
+
+REASON_ID_METADATA = "nvr-reason-id"
+
 GOP_INDEX_TEXT_BYTES_MAX = 1_400  # of S3's 2 048: leaves room for the other fields at their longest
 _VERSION = "1"
 _NUMBER = re.compile(rb"[\x80-\xff]*[\x00-\x7f]")

@@ -35,6 +35,7 @@ from components.shared.wire.recording_config import (
     RecordingSection,
     RetentionSection,
     ScheduleSection,
+    UploadPolicy,
 )
 from components.shared.wire.schema_steps import OLDEST_SCHEMA, STEPS, Kind, early_members, migrated, stated_schema
 from components.shared.wire.sync_config import SyncSection
@@ -220,7 +221,10 @@ class CameraPictureSection(_Section):
 
 
 class CameraDocument(_Section):
-    """The `camera-<id>` shadow. `snapshot_s` is how often a picture is kept; 0 is never."""
+    """The `camera-<id>` shadow. `snapshot_s` is how often a picture is kept; 0 is never.
+
+    `upload` is what of its footage goes to the cloud by itself: all, clips of its events and bookmarks, or none.
+    """
 
     schema_number: int = Field(default=OLDEST_SCHEMA, alias="schema", ge=OLDEST_SCHEMA)
     name: str = Field(min_length=1, max_length=64)
@@ -229,6 +233,7 @@ class CameraDocument(_Section):
     schedule: ScheduleSection = ScheduleSection()
     manual: ManualSection | None = None
     retention: CameraRetentionSection = CameraRetentionSection()
+    upload: UploadPolicy = "all"
     sub: SubStreamSection | None = None
     snapshot_s: int = Field(default=30, ge=0, le=3600)
     audio: bool = True

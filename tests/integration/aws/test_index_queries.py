@@ -169,7 +169,7 @@ def test_more_than_a_page_comes_whole(doors: Doors, reader: IndexReader) -> None
 
 def clip(doors: Doors, minutes: float, event: str, labels: str, camera: str = "front") -> None:
     """An object of a kind that has items of its own, which shows an event of 30 s."""
-    name = ObjectName(camera, "main", at(minutes), "clip")  # type: ignore[arg-type]  # whatever kind comes next
+    name = ObjectName(camera, "main", at(minutes), "clip")
     metadata = {
         "nvr-start-ns": str(at(minutes)),
         "nvr-end-ns": str(at(minutes) + 30 * NS_PER_S),
@@ -207,7 +207,7 @@ def test_events_are_found_by_time_camera_label_and_id(doors: Doors, reader: Inde
 def test_a_deleted_clip_is_no_event(doors: Doors, reader: IndexReader) -> None:
     """An object that was deleted is found by no question for events."""
     clip(doors, 5, "e1", "person")
-    name = ObjectName("front", "main", at(5), "clip")  # type: ignore[arg-type]  # as above
+    name = ObjectName("front", "main", at(5), "clip")
     assert apply(decide_of("site-1", name, "x", "2", None, 0), doors)
     assert events(reader, 0, 10) == []
 

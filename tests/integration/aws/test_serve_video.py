@@ -226,7 +226,7 @@ def test_pages_have_each_file_once(doors: Doors) -> None:
 def test_events_are_found_by_label_camera_and_id(doors: Doors) -> None:
     """A search has the events of the span with the label, camera or id that is asked for, page after page."""
     for at_s, event, labels, camera in ((0, "e1", "person, dog", "front"), (60, "e2", "car", "back")):
-        name = ObjectName(camera, "main", at(at_s), "clip")  # type: ignore[arg-type]  # whatever kind comes next
+        name = ObjectName(camera, "main", at(at_s), "clip")
         told = {"nvr-start-ns": str(at(at_s)), "nvr-end-ns": str(at(at_s + 30)), "nvr-event": event}
         seen = Seen(500, "e", "v1", {**told, "nvr-labels": labels})
         assert apply(decide_of("site-1", name, f"sites/site-1/cameras/{camera}/{event}.clip", "1", seen, 0), doors)

@@ -11,7 +11,6 @@ import pytest
 
 from components.cloud_sync.core.parts import Sizes
 from components.cloud_sync.object_store import Held, NewObject, StoreAway
-from components.cloud_sync.uploader import SMALL_BYTES_MAX
 from components.shared.catalogue.sync import SyncReader
 from components.shared.wire import segment_metadata
 from components.shared.wire.sync_config import SyncSection
@@ -112,21 +111,6 @@ def test_what_is_held_back_under_way_goes_on_by_its_parts(
     assert_uploaded_once(store, site, recorded)
 
 
-def test_a_worker_is_kept_for_what_is_small(footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite) -> None:
-    """It leaves what is large to the others, so that it is free when something small comes."""
-    large = footage.segment(SMALL_BYTES_MAX + 1)
-    site.sweep()
-    assert not site.uploader.try_one(small_only=True)
-    small = footage.segment(100)
-    picture = footage.thumbnail(small)
-    site.sweep()
-    assert site.uploader.try_one(small_only=True)
-    assert_uploaded_once(store, site, picture)
-    assert not site.uploader.try_one(small_only=True)
-    assert site.uploader.try_one()
-    assert store.versions_of(key_of(THING, large)) == 1
-
-
 def test_objects_are_kept_by_the_policy_of_their_kind(
     footage: FakeFootage, store: FakeObjectStore, site: CloudSyncSite
 ) -> None:
@@ -168,7 +152,7 @@ def test_thumbnails_go_first_and_then_the_oldest(
     site.sweep()
     site.drain()
     puts = [key for operation, key in store.requests if operation == "put_object"]
-    assert puts == [key_of(THING, one) for one in (*pictures, *segments)]
+    assert puts == [key_of(THING, one) for one in (*pictures[::-1], *segments)]
 
 
 def test_restart_after_the_answer_sends_nothing_twice(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +66,15 @@ def test_path_and_key_round_trip(name: ObjectName) -> None:
     """A path under a volume and a key in S3 tell what they were made from."""
     assert parse_relative_path(relative_path(name)) == name
     assert parse_object_key(object_key("site-1", name)) == ("site-1", name)
+
+
+@given(NAMES, st.integers(1, 10**10 - 1))
+def test_key_of_a_clip_round_trips_and_is_no_path_of_a_volume(name: ObjectName, duration_ms: int) -> None:
+    """A clip's key tells its start and its duration; a file of that name on a volume is none of ours."""
+    clip = replace(name, kind="clip", duration_ms=duration_ms)
+    assert parse_object_key(object_key("site-1", clip)) == ("site-1", clip)
+    with pytest.raises(Rejected):
+        parse_relative_path(relative_path(clip))
 
 
 @given(st.text(max_size=80))

@@ -132,6 +132,45 @@ def test_a_site_without_cloud_sync(box: RetentionBox) -> None:
     assert box.kept() == []
 
 
+def test_footage_that_its_cameras_policy_leaves_out_is_not_waited_for(box: RetentionBox) -> None:
+    """It has its age and goes as if it had a copy; what waits under another policy, or not decided yet, is kept."""
+    box.configure(
+        {"cam-1": {"schema": 3, "upload": "none"}, "cam-2": {}, "cam-3": {"schema": 3, "upload": "events"}}, days=1
+    )
+    unseen, waits, left, undecided, clipped = (
+        box.record(1, camera)[0] for camera in ("cam-1", "cam-2", "cam-3", "cam-3", "cam-3")
+    )
+    pulled = box.record(1, "cam-1")[0]
+    box.queue(pulled)
+    box.hold("left_out", left, clipped)
+    box.hold("undecided", undecided)
+    box.queue_clip(clipped)
+    box.pass_s(2 * DAY_S)
+    box.look()
+    assert sorted(box.kept()) == sorted(row.segment for row in (waits, undecided, clipped, pulled))
+    assert unseen.segment not in box.kept()
+    # A policy that is changed back keeps what CloudSync has not come to yet.
+    late = box.record(1, "cam-3")[0]
+    box.hold("left_out", late)
+    box.configure({"cam-1": {}, "cam-2": {}, "cam-3": {}}, days=1)
+    box.pass_s(2 * DAY_S)
+    box.look()
+    assert late.segment in box.kept()
+    assert box.told(SegmentLost) == []
+
+
+def test_room_is_made_of_what_a_policy_leaves_out_before_what_waits(box: RetentionBox) -> None:
+    """Footage of a camera that uploads nothing is not the last resort: it goes before older footage that waits."""
+    box.configure({"cam-1": {}, "cam-2": {"schema": 3, "upload": "none"}})
+    waits = box.record(6, "cam-1", begin_s=0)
+    box.record(6, "cam-2", begin_s=1_000)
+    box.leave_bytes(RESERVE_BYTES)
+    box.look()
+    assert box.kept()[:6] == [row.segment for row in waits]
+    assert len(box.kept()) < 12
+    assert box.told(SegmentLost) == []
+
+
 def test_idle_footage_is_kept_for_minutes(box: RetentionBox) -> None:
     """In the mode `motion`, footage goes minutes later once it and what is around it was looked at without an event."""
     box.motion_cameras = {"cam-1"}

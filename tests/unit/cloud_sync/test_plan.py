@@ -5,8 +5,13 @@ from __future__ import annotations
 import pytest
 
 from components.cloud_sync.core.plan import (
+    EVENT_PRIORITY,
+    PRIORITY_MAX,
+    PULLED_PRIORITY,
     SEGMENT_PRIORITY,
     THUMBNAIL_PRIORITY,
+    WORKERS,
+    lanes,
     name_of,
     wanted_segment,
     wanted_thumbnail,
@@ -75,3 +80,25 @@ def test_what_is_no_hash_is_rejected() -> None:
     """A row without a proper SHA-256 cannot be uploaded."""
     with pytest.raises(Rejected):
         wanted_thumbnail("site-1", "cam-1", SEGMENT, "main", "x.jpg", 5, "ab")
+
+
+PICTURE, PULLED, EVENT, REST = THUMBNAIL_PRIORITY, PULLED_PRIORITY, EVENT_PRIORITY, SEGMENT_PRIORITY
+
+
+@pytest.mark.parametrize(
+    ("under_way", "expected"),
+    [
+        ([], [(PICTURE, PRIORITY_MAX)]),
+        ([REST], [(PICTURE, PRIORITY_MAX)]),
+        ([REST, REST], [(PICTURE, REST - 1)]),
+        ([REST, EVENT], [(PICTURE, PRIORITY_MAX)]),
+        ([EVENT, EVENT, PULLED], [(PICTURE, PICTURE)]),
+        ([REST, REST, EVENT], [(PICTURE, PICTURE)]),
+        ([PICTURE, PICTURE], [(PICTURE, PRIORITY_MAX)]),
+        ([PICTURE, PICTURE, PICTURE], [(PULLED, PRIORITY_MAX), (PICTURE, PRIORITY_MAX)]),
+    ],
+)
+def test_a_place_is_kept_free_for_what_goes_first(under_way: list[int], expected: list[tuple[int, int]]) -> None:
+    """The rest never takes the last place of events, footage never that of pictures, pictures not all before events."""
+    assert lanes(under_way) == expected
+    assert len(under_way) < WORKERS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from components.cloud_sync.core.retry import (
+    NETWORK_PAUSE_MAX_NS,
     OBJECT_PAUSE_FIRST_NS,
     OBJECT_PAUSE_MAX_NS,
     OBJECTS_WAITING_MAX,
@@ -14,7 +15,7 @@ from components.cloud_sync.core.retry import (
     store_answered,
     store_failed,
 )
-from components.shared.wire.units import MonotonicNs
+from components.shared.wire.units import NS_PER_S, MonotonicNs
 
 NOW = MonotonicNs(1_000_000_000_000)
 ALMOST_ONE = 1 - 2**-53
@@ -86,3 +87,15 @@ def test_waiting_objects_are_bounded() -> None:
     assert len(waiting) == OBJECTS_WAITING_MAX
     assert "one more" in waiting
     assert "key-0" not in waiting
+
+
+def test_a_network_that_is_away_is_looked_for_more_often_than_a_store_that_refuses() -> None:
+    """Where nothing answers the pauses stay short: a network that is back is noticed within seconds."""
+    state, now_ns = RetryState(), NOW
+    for _ in range(50):
+        state = store_failed(state, "a", 40, now_ns, (ALMOST_ONE, ALMOST_ONE), is_reached=False)
+        assert state.store_due_ns - now_ns <= NETWORK_PAUSE_MAX_NS
+        assert state.waiting["a"] - now_ns <= 2 * NETWORK_PAUSE_MAX_NS + NS_PER_S
+        now_ns = state.store_due_ns
+    refusing = store_failed(state, "a", 40, now_ns, (ALMOST_ONE, 0.0))
+    assert refusing.store_due_ns - now_ns > NETWORK_PAUSE_MAX_NS
