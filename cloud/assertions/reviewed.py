@@ -17,3 +17,8 @@ NOT_OF_ONE_DEVICE: Mapping[tuple[str, str], str] = {
     ),
 }
 """Role and Sid of statements of a device's role that are not scoped to its thing."""
+
+KEPT_FOR_EVER: Mapping[str, str] = {
+    "PageBucket": "it holds the page as it is now, some files that the next deployment replaces",
+}
+"""Buckets whose current objects never go."""

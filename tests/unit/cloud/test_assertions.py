@@ -494,3 +494,12 @@ REFERENCES: list[tuple[Any, list[str]]] = [
 def test_names_in_a_value_are_found(value: Any, names: list[str]) -> None:
     """What a value refers to is found in every form that CloudFormation has for it."""
     assert named_in(value) == names
+
+
+def test_what_is_kept_for_ever_has_its_reason(template: Template) -> None:
+    """A bucket that nothing ever goes from is listed with a reason; one that does is not."""
+    assert all(reviewed.KEPT_FOR_EVER.values())
+    assert set(reviewed.KEPT_FOR_EVER) <= template["Resources"].keys()
+    weakened = copy.deepcopy(template)
+    weakened["Resources"]["PageBucket"]["Properties"]["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] = 3
+    assert [found.resource for found in check(weakened)] == ["PageBucket"]
