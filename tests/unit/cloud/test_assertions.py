@@ -496,10 +496,10 @@ def test_names_in_a_value_are_found(value: Any, names: list[str]) -> None:
     assert named_in(value) == names
 
 
-def test_what_is_kept_for_ever_has_its_reason(template: Template) -> None:
+def test_what_is_kept_for_ever_has_its_reason(expanded: Template) -> None:
     """A bucket that nothing ever goes from is listed with a reason; one that does is not."""
     assert all(reviewed.KEPT_FOR_EVER.values())
-    assert set(reviewed.KEPT_FOR_EVER) <= template["Resources"].keys()
-    weakened = copy.deepcopy(template)
+    assert set(reviewed.KEPT_FOR_EVER) <= expanded["Resources"].keys()
+    weakened = copy.deepcopy(expanded)
     weakened["Resources"]["PageBucket"]["Properties"]["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"] = 3
     assert [found.resource for found in check(weakened)] == ["PageBucket"]
