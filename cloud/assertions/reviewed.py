@@ -11,6 +11,11 @@ ANY_ACTION: Mapping[tuple[str, str], str] = {}
 """Role and Sid of statements with a wildcard in their actions: none is needed."""
 
 NOT_OF_ONE_DEVICE: Mapping[tuple[str, str], str] = {
+    ("DeviceRole", "BegunUploads"): (
+        "S3 knows no condition on the prefix for this action: a box that is broken into could read the keys of what"
+        " other sites are uploading just then, and can neither send, complete nor abort any of it; without the right an"
+        " upload that was begun before a crash is sent again from its first byte"
+    ),
     ("DeviceRole", "LogGroups"): (
         "log groups belong to all sites: the log manager makes them and looks for its own stream, and can neither write"
         " to others nor read any"
