@@ -143,3 +143,13 @@ def has_stack(account: Account, stack: str) -> bool:
     except BotoCoreError as error:
         raise failure(f"look for stack {stack}", error) from error
     return True
+
+
+def output_of(account: Account, stack: str, name: str) -> str:
+    """An output of a stack; Rejected when it has none of that name."""
+    with speaking(f"read what stack {stack} came to"):
+        (found,) = account.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
+    if name not in outputs:
+        raise Rejected(f"stack {stack} has no output {name} -> is it one of ours?")
+    return str(outputs[name])

@@ -1,4 +1,4 @@
-"""Check the template: whether AWS would take it (cfn-lint), and whether it keeps what we promise of it (our rules).
+"""Check the templates: whether AWS would take them (cfn-lint), and whether they keep what we promise (our rules).
 
 A finding names the resource, the rule, what is wrong and what to do. Exceptions from rules stand in
 `cloud/assertions/reviewed.py`, each with its reason. `--rules` lists the rules.
@@ -25,9 +25,10 @@ from cloud.assertions.rules import RULES, check
 from cloud.assertions.template_world import TemplateUnreadableError
 from components.shared.errors import Rejected, Transient
 
-HELP = "check the template; exit 1 when it has a weakness"
+HELP = "check the templates; exit 1 when one has a weakness"
 
 TEMPLATE = ROOT / "cloud" / "template.yaml"
+REPLICA = ROOT / "cloud" / "replica.yaml"
 LINT_S_MAX = 300
 """It takes 4 s on an idle machine."""
 
@@ -41,8 +42,9 @@ LINT_CODES_OF_A_BROKEN_RUN = 1
 
 @dataclass(frozen=True, slots=True)
 class TemplateFinding:
-    """One weakness: which rule, of which resource, what is wrong, what to do."""
+    """One weakness: in which template, of which rule and resource, what is wrong, what to do."""
 
+    template: str
     rule: str
     resource: str
     problem: str
@@ -53,7 +55,7 @@ class TemplateFinding:
 class CloudCheck:
     """The answer: `ok` when there is no finding."""
 
-    template: str
+    templates: list[str]
     ok: bool
     findings: list[TemplateFinding]
 
@@ -66,9 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--template",
         type=Path,
-        default=TEMPLATE,
         metavar="FILE",
-        help="another template (default: cloud/template.yaml)",
+        help="only this template (default: cloud/template.yaml and cloud/replica.yaml)",
     )
     parser.add_argument("--rules", action="store_true", help="list our rules and end")
     add_json_argument(parser)
@@ -79,17 +80,25 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.rules:
         print_table(("RULE", "WHAT IT ASKS"), [(rule.name, rule.asks) for rule in RULES], "none")
         return 0
-    template: Path = arguments.template
-    if not template.is_file():
-        raise Rejected(f"{template}: there is no such template")
-    findings = examine(template)
+    templates = [arguments.template] if arguments.template else [TEMPLATE, REPLICA]
+    findings = []
+    for template in templates:
+        if not template.is_file():
+            raise Rejected(f"{template}: there is no such template")
+        found = examine(template)
+        findings += found
+        if not arguments.json:
+            print_findings(found)
+            print(f"{template}: {f'{len(found)} found' if found else 'no weakness found'}", flush=True)
     if arguments.json:
-        print_json(CloudCheck(str(template), not findings, findings))
-    else:
-        for finding in findings:
-            print(f"{finding.resource}: {finding.rule}: {finding.problem} -> {finding.advice}")
-        print(f"{template}: {'no weakness found' if not findings else f'{len(findings)} found'}")
+        print_json(CloudCheck([str(template) for template in templates], not findings, findings))
     return 1 if findings else 0
+
+
+def print_findings(findings: list[TemplateFinding]) -> None:
+    """Prints a line per finding."""
+    for finding in findings:
+        print(f"{finding.resource}: {finding.rule}: {finding.problem} -> {finding.advice}")
 
 
 def examine(template: Path) -> list[TemplateFinding]:
@@ -104,7 +113,7 @@ def examine(template: Path) -> list[TemplateFinding]:
         broken = check(expand(template))
     except TemplateUnreadableError as error:
         raise Rejected(f"{template}: {error}") from error
-    return found + [TemplateFinding(one.rule, one.resource, one.problem, one.advice) for one in broken]
+    return found + [TemplateFinding(str(template), one.rule, one.resource, one.problem, one.advice) for one in broken]
 
 
 def expand(template: Path) -> dict[str, Any]:
@@ -135,6 +144,7 @@ def lint(template: Path) -> list[TemplateFinding]:
         raise Transient(f"cfn-lint could not read {template}: {(done.stderr or done.stdout).strip()[-500:]}")
     return [
         TemplateFinding(
+            template=str(template),
             rule=f"cfn-lint {match['Rule']['Id']}",
             resource=_place(match["Location"]),
             problem=match["Message"],

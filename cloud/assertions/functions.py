@@ -17,6 +17,7 @@ RUNTIME_OLDEST = (3, 12)
 _RUNTIME = re.compile(r"python(\d+)\.(\d+)")
 
 _SECRET_NAME = re.compile(r"(SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|PRIVATE_KEY|API_?KEY|ACCESS_KEY)", re.IGNORECASE)
+_KEEPERS = ("AWS::SecretsManager::Secret", "AWS::SSM::Parameter")
 _ADDRESS_NAME = re.compile(r"_(ARN|ID|NAME|PREFIX|URL|PARAMETER)$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
     r"\{\{resolve:(secretsmanager|ssm-secure):|(AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]+:[^/\s@]+@"
@@ -67,7 +68,8 @@ def _everlasting_logs(world: World) -> Iterator[Weakness]:
 def _told_secrets(world: World) -> Iterator[Weakness]:
     for function in world.of(FUNCTION):
         for name, value in function.at("Environment.Variables", {}).items():
-            if _is_secret(name, value):
+            # A reference to a secret is its ARN, and tells nothing of what is in it.
+            if not world.named(value, *_KEEPERS) and _is_secret(name, value):
                 yield function.name, f"its environment variable {name} holds a secret, which who may look at it reads"
 
 

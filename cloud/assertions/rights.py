@@ -8,12 +8,11 @@ from typing import Any
 from cloud.assertions import reviewed
 from cloud.assertions.messages import PERMISSION
 from cloud.assertions.rule import Rule, Weakness
-from cloud.assertions.storage import BUCKET_POLICY, KEY
+from cloud.assertions.storage import BUCKET_POLICY, DEVICES, KEY, ROLE
 from cloud.assertions.template_world import Resource, World, as_list, text_of
 
-ROLE, MANAGED, POLICY = "AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"
+MANAGED, POLICY = "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"
 IOT_POLICY = "AWS::IoT::Policy"
-DEVICES = "credentials.iot.amazonaws.com"
 OWN_THING = ("${credentials-iot:ThingName}", "${!credentials-iot:ThingName}")
 CONNECTED_THING = "iot:Connection.Thing.ThingName"
 ADMINISTRATORS = {"arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/PowerUserAccess"}

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cloud.assertions import reviewed
 from cloud.assertions.rule import Rule, Weakness
 from cloud.assertions.template_world import Resource, World, as_list, text_of
 
 BUCKET, BUCKET_POLICY = "AWS::S3::Bucket", "AWS::S3::BucketPolicy"
 TABLE, KEY, LOG_GROUP = "AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::Logs::LogGroup"
-QUEUE, USER_POOL = "AWS::SQS::Queue", "AWS::Cognito::UserPool"
+QUEUE, USER_POOL, SECRET = "AWS::SQS::Queue", "AWS::Cognito::UserPool", "AWS::SecretsManager::Secret"
+ROLE, DEVICES = "AWS::IAM::Role", "credentials.iot.amazonaws.com"
 
 _BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
 INSTANT_CLASSES = {"STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
@@ -94,16 +94,19 @@ def _everlasting(world: World) -> Iterator[Weakness]:
         "NoncurrentVersionExpiration": "old versions are paid for ever",
         "AbortIncompleteMultipartUpload": "uploads that were never completed are paid for ever",
     }
+    filled = [
+        bucket
+        for role in world.of(ROLE)
+        if DEVICES in text_of(role.at("AssumeRolePolicyDocument"))
+        for bucket in world.named(role.at("Policies"), BUCKET)
+    ]
     for bucket in world.of(BUCKET):
         rules = _lifecycle(bucket)
         for member, cost in needed.items():
             if not any(rule.get(member) and not _is_narrowed(rule) for rule in rules):
                 yield bucket.name, f"no rule of all objects has {member}: {cost}"
-        goes, is_reviewed = any(rule.get("ExpirationInDays") for rule in rules), bucket.name in reviewed.KEPT_FOR_EVER
-        if not goes and not is_reviewed:
-            yield bucket.name, "no rule has ExpirationInDays: nothing ever goes"
-        if goes and is_reviewed:
-            yield bucket.name, "the exception for what is kept for ever is not needed any more"
+        if bucket in filled and not any(rule.get("ExpirationInDays") for rule in rules):
+            yield bucket.name, "devices fill it, and no rule has ExpirationInDays: nothing ever goes"
 
 
 def _is_narrowed(rule: Mapping[str, Any]) -> bool:
@@ -152,10 +155,16 @@ def _lost_with_the_stack(world: World) -> Iterator[Weakness]:
             kept = resource.policies.get(policy)
             if kept not in {"Retain", "RetainExceptOnCreate"}:
                 yield resource.name, f"its {policy} is {kept or 'not stated'}: its data go with the stack or a change"
-    for resource in world.of(QUEUE, LOG_GROUP, KEY):
+    for resource in world.of(QUEUE, LOG_GROUP, KEY, SECRET):
         missing = [one for one in ("DeletionPolicy", "UpdateReplacePolicy") if one not in resource.policies]
         if missing:
             yield resource.name, f"it does not state its {' and '.join(missing)}"
+
+
+def _written_secrets(world: World) -> Iterator[Weakness]:
+    for secret in world.of(SECRET):
+        if secret.at("SecretString") is not None:
+            yield secret.name, "its value stands in the template, which whoever sees the stack reads"
 
 
 def _replicas(bucket: Resource) -> list[Mapping[str, Any]]:
@@ -188,5 +197,6 @@ RULES = (
     Rule("table-encryption", "set SSESpecification.SSEEnabled", _unencrypted_tables),
     Rule("table-deletion", "set DeletionProtectionEnabled", _deletable_tables),
     Rule("key-rotation", "set EnableKeyRotation", _unrotated_keys),
+    Rule("secret-value", "leave SecretString out: generate it, or set it afterwards", _written_secrets),
     Rule("deletion-policy", "state DeletionPolicy and UpdateReplacePolicy; Retain for data", _lost_with_the_stack),
 )

@@ -93,7 +93,7 @@ def _bucket_need(request: Request, bucket: str) -> Need:
         if "versions" in request.query:
             return "s3:ListBucketVersions", bucket, context
         if "uploads" in request.query:
-            return "s3:ListBucketMultipartUploads", bucket, context
+            return "s3:ListBucketMultipartUploads", bucket, {}  # S3 knows no s3:prefix for this action
         settings = set(request.query) - {"list-type", "prefix", "delimiter", "marker", "max-keys", "encoding-type"}
         settings -= {"continuation-token", "start-after", "fetch-owner"}
         return ("s3:GetBucketSetting" if settings else "s3:ListBucket"), bucket, context

@@ -79,7 +79,7 @@ def test_a_device_writes_below_its_own_prefix_only(aws: Running, device: Device)
 
 
 def test_a_device_uploads_in_parts(aws: Running, device: Device) -> None:
-    """All steps of an upload in parts are allowed: begin, send, list, complete, give up."""
+    """All steps of an upload in parts are allowed: begin, send, list, complete, find again, give up."""
     s3 = device.client("s3")
     where = {"Bucket": aws.bucket, "Key": "sites/site-device/other/parts"}
     upload = s3.create_multipart_upload(**where)["UploadId"]
@@ -89,6 +89,8 @@ def test_a_device_uploads_in_parts(aws: Running, device: Device) -> None:
         **where, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]}, IfNoneMatch="*"
     )
     second = s3.create_multipart_upload(**where)["UploadId"]
+    begun = s3.list_multipart_uploads(Bucket=aws.bucket, Prefix="sites/site-device/")["Uploads"]
+    assert [one["UploadId"] for one in begun] == [second]
     s3.abort_multipart_upload(**where, UploadId=second)
 
 

@@ -96,6 +96,18 @@ def test_a_replica_is_an_option(start: Start, aws: Running) -> None:
     assert policy["Statement"][2]["Resource"] == f"{replica}/*"
 
 
+def test_the_replica_s_template_is_understood(tmp_path: Any) -> None:
+    """The bucket of copies comes up from its own template: versioned, which replication needs, and closed."""
+    copies = start_aws(tmp_path / "data", ROOT / "cloud" / "replica.yaml")
+    try:
+        s3, bucket = copies.client("s3"), copies.ready["resources"]["ReplicaBucket"]
+        assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+        assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+        assert copies.ready["outputs"]["ReplicaBucketArn"] == f"arn:aws:s3:::{bucket}"
+    finally:
+        copies.stop()
+
+
 def test_dashboards_are_as_in_the_template(aws: Running) -> None:
     """Each dashboard is there, about this region, with what its log queries read from."""
     for name in ("FleetDashboard", "SiteDashboard"):

@@ -162,3 +162,11 @@ def test_publishing_to_an_encrypted_topic_needs_its_key() -> None:
     assert with_key == [("sns:Publish", "t", {}), ("kms:GenerateDataKey", "k", {}), ("kms:Decrypt", "k", {})]
     asked = topic_needs({"Action": ["GetTopicAttributes"], "TopicArn": ["t"]}, {"t": "k"})
     assert asked == [("sns:GetTopicAttributes", "t", {})]
+
+
+def test_the_list_of_uploads_knows_no_prefix() -> None:
+    """As in S3, a condition on the prefix allows a list of objects and never one of uploads under way."""
+    (listed,) = s3_needs(request("GET", "", {"prefix": "sites/one/x"}))
+    (begun,) = s3_needs(request("GET", "", {"uploads": "", "prefix": "sites/one/x"}))
+    assert listed[2] == {"s3:prefix": ["sites/one/x"]}
+    assert begun[2] == {}

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cli.cloud_check import TEMPLATE
+from cli.cloud_check import REPLICA, TEMPLATE
 from tests.unit.cli.conftest import Nvr
 
 
 @pytest.mark.slow
-def test_the_product_s_template_is_sound(nvr: Nvr) -> None:
-    """The template that we deploy has no finding."""
+def test_the_product_s_templates_are_sound(nvr: Nvr) -> None:
+    """The templates that we deploy have no finding."""
     told = nvr("cloud", "check", "--json")
     assert (told.code, told.json["ok"], told.json["findings"]) == (0, True, [])
+    assert told.json["templates"] == [str(TEMPLATE), str(REPLICA)]
 
 
 @pytest.mark.slow

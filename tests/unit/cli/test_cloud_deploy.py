@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
 
 from cli.cloud_account import failure, judge_runs
-from cli.cloud_deploy import deploy_command, read_parameters
+from cli.cloud_deploy import deploy_command, read_parameters, replica_command
 from cli.sam_tool import QUIET, sam_program
 from components.shared.errors import Rejected, Transient
 from tests.unit.cli.conftest import Nvr
@@ -21,7 +21,9 @@ TEMPLATE: dict[str, Any] = {"Parameters": {"MediaDays": {}, "TriesMax": {}}}
 
 
 def arguments(**given: object) -> argparse.Namespace:
-    return argparse.Namespace(**{"stack": "edgenvr", "region": None, "profile": None, "yes": False, **given})
+    return argparse.Namespace(
+        **{"stack": "edgenvr", "region": None, "replica_region": None, "profile": None, "yes": False, **given}
+    )
 
 
 @pytest.mark.parametrize(("unreserved", "is_enough"), [(120, False), (121, True), (1000, True)])
@@ -49,7 +51,17 @@ def test_the_change_set_is_asked_for_unless_told_otherwise() -> None:
         "sam", Path("t.json"), arguments(yes=True, region="eu-west-1", profile="p"), {"MediaDays": "9"}
     )
     assert "--no-confirm-changeset" in told
-    assert told[-6:] == ["--region", "eu-west-1", "--profile", "p", "--parameter-overrides", "MediaDays=9"]
+    assert told[-2:] == ["--parameter-overrides", "MediaDays=9"]
+    assert " ".join(told).count("--region eu-west-1 --profile p") == 1
+
+
+def test_the_replica_is_a_stack_of_its_own_elsewhere() -> None:
+    """Copies go to the other region, by the same credentials, asked for in the same way."""
+    told = " ".join(replica_command("sam", arguments(region="eu-central-1", replica_region="eu-west-1", profile="p")))
+    assert "--stack-name edgenvr-replica" in told
+    assert "--region eu-west-1 --profile p" in told
+    assert "cloud/replica.yaml" in told
+    assert "--confirm-changeset" in told
 
 
 def test_names_that_cannot_be_are_refused_at_once(nvr: Nvr) -> None:

@@ -65,10 +65,13 @@ def test_functions_expand_with_their_queues(expanded: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_a_device_reaches_only_what_is_its_own(expanded: dict[str, Any]) -> None:
-    """Everything a device's role may touch carries the thing's own name from its certificate, but for log groups: they
-    belong to all sites, and what the log manager may do with them neither writes into them nor reads from them.
+    """Everything a device's role may touch carries the thing's own name from its certificate, but for log groups (they
+    belong to all sites, and what the log manager may do with them neither writes into them nor reads from them) and the
+    list of uploads under way, which S3 cannot narrow.
     """
     found = dict(statements(expanded, "DeviceRole"))
+    begun = found.pop("BegunUploads")
+    assert begun["Action"] == "s3:ListBucketMultipartUploads"
     groups = found.pop("LogGroups")
     assert set(groups["Action"]) == {"logs:CreateLogGroup", "logs:DescribeLogStreams"}
     assert json.dumps(groups["Resource"]).count("log-group:/aws/greengrass/") == len(groups["Resource"])
