@@ -1,8 +1,9 @@
-"""What the cloud keeps of each site to see from outside whether it is there: the items, as texts and numbers. Pure.
+"""What the cloud keeps of each site, most of it to see from outside whether it is there: as texts and numbers. Pure.
 
     pk  SEEN      sk  {thing}    when its telemetry came last: written by a rule of IoT Core, no function between
     pk  PRESENCE  sk  {thing}    its last connection: written by note_presence
     pk  WATCH     sk  {thing}    what is told of it: written by watch_fleet
+    pk  SITE      sk  {thing}    its time zone: written by a rule of IoT Core when its configuration names one
 
 A site is watched if and only if it has an item SEEN, so from its first telemetry on; clients of the message broker that
 are no sites have none. An item with a `revision` is written only over the revision that was read.
@@ -17,6 +18,7 @@ from typing import Any
 SEEN = "SEEN"
 PRESENCE = "PRESENCE"
 WATCH = "WATCH"
+SITE = "SITE"
 
 TELEMETRY_S = 60
 """How often a site sends telemetry that does not say how often: the default of its configuration."""

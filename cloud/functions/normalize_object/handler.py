@@ -19,6 +19,7 @@ from cloud.function_log import Call, about, begin, tell
 from cloud.functions.normalize_object import core
 from cloud.message_batch import handle_each
 from cloud.object_events import read_event
+from cloud.site_items import SITE
 from components.shared.errors import Rejected, Transient
 from components.shared.wire.segment_metadata import TRACE_METADATA
 from components.shared.wire.trace import FIELD as TRACE_ID
@@ -81,7 +82,7 @@ def time_zone(site: str, doors: Doors) -> str | None:
     """The time zone of the site's item, None when it has none."""
     answer = doors.dynamodb.get_item(
         TableName=doors.table,
-        Key={"pk": {"S": f"SITE#{site}"}, "sk": {"S": "SITE"}},
+        Key={"pk": {"S": SITE}, "sk": {"S": site}},
         ProjectionExpression="time_zone",
     )
     return answer.get("Item", {}).get("time_zone", {}).get("S")

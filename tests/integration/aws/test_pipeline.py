@@ -147,11 +147,14 @@ def test_an_upload_in_parts_is_indexed_once(aws: Running, thing: str) -> None:
 
 
 def test_an_amcrest_upload_is_moved_and_indexed(aws: Running, thing: str) -> None:
-    """An FTP drop comes to its canonical key, read in the site's zone, its source gone, its item complete."""
-    aws.client("dynamodb").put_item(
-        TableName=aws.table,
-        Item={"pk": {"S": f"SITE#{thing}"}, "sk": {"S": "SITE"}, "time_zone": {"S": "Europe/Berlin"}},
+    """An FTP drop comes to its canonical key, read in its site's own zone, its source gone, its item complete."""
+    aws.client("iot").create_thing(thingName=thing)
+    document = {"state": {"desired": {"schema": 1, "time_zone": "Europe/Berlin", "cameras": {}}}}
+    aws.client("iot-data").update_thing_shadow(
+        thingName=thing, shadowName="site", payload=json.dumps(document).encode()
     )
+    where = {"TableName": aws.ready["resources"]["AlertsTable"], "Key": {"pk": {"S": "SITE"}, "sk": {"S": thing}}}
+    eventually(lambda: "Item" in aws.client("dynamodb").get_item(**where), 30, "the site's item")
     source = f"drop/{thing}/front/2025-10-20/001/dav/16/16.03.00-16.06.00[M][0@0][0].mp4"
     s3 = aws.client("s3")
     s3.put_object(Bucket=aws.bucket, Key=source, Body=b"foreign", ContentType="video/mp4", Tagging="a=1")

@@ -96,3 +96,29 @@ def test_an_answer_to_an_alert_does_not_come_back_as_one(expanded: dict[str, Any
     assert json.loads(selected["raised"] or b"")["topic"] == "nvr/v1/site-1/alert/raised"
     assert selected["cleared"] is not None
     assert selected["acknowledged"] is None
+
+
+@pytest.mark.slow
+def test_a_sites_zone_is_kept_when_its_configuration_names_one(expanded: dict[str, Any]) -> None:
+    """The rule takes the zone that people want of a site, to where normalize_object may read it; no zone is no item."""
+    rule = expanded["Resources"]["SiteRule"]["Properties"]["TopicRulePayload"]
+    statement = rule_sql.parse(rule["Sql"])
+
+    def item(desired: dict[str, Any], shadow: str = "site") -> Any:
+        body = {"previous": {}, "current": {"state": {"desired": desired, "reported": {"time_zone": "UTC"}}}}
+        topic = f"$aws/things/site-1/shadow/name/{shadow}/update/documents"
+        selected = statement.select(Message(topic, json.dumps(body).encode()), 0)
+        return None if selected is None else json.loads(selected)
+
+    assert item({"time_zone": "Europe/Berlin"}) == {"pk": "SITE", "sk": "site-1", "time_zone": "Europe/Berlin"}
+    assert item({"cameras": {}}) is None
+    assert item({"time_zone": ""}) is None
+    (action,) = rule["Actions"]
+    table = {"Ref": "AlertsTable"}
+    assert action["DynamoDBv2"]["PutItem"]["TableName"] == table
+    reading = statements(expanded, "NormalizeRole")["TimeZoneOfSite"]
+    assert reading["Resource"] == {"Fn::GetAtt": ["AlertsTable", "Arn"]}
+    assert "SITE" in reading["Condition"]["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+    assert "SITE" in json.dumps(statements(expanded, "SeenRole")["Seen"])
+    environment = expanded["Resources"]["NormalizeObject"]["Properties"]["Environment"]["Variables"]
+    assert environment["TABLE_NAME"] == table
