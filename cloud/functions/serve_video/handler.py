@@ -46,7 +46,7 @@ def doors() -> Doors:
     return Doors(
         IndexReader(boto3.client("dynamodb", config=config), os.environ["TABLE_NAME"]),
         boto3.client("secretsmanager", config=config),
-        os.environ["MEDIA_KEY_SECRET"],
+        os.environ["MEDIA_KEY_ARN"],
         os.environ["MEDIA_KEY_ID"],
     )
 

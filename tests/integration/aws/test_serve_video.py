@@ -37,7 +37,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         boto3.client("secretsmanager", region_name=REGION).create_secret(Name="media-key", SecretString=pem.decode())
-        for name, value in (("TABLE_NAME", made.table), ("MEDIA_KEY_SECRET", "media-key"), ("MEDIA_KEY_ID", "K123")):
+        for name, value in (("TABLE_NAME", made.table), ("MEDIA_KEY_ARN", "media-key"), ("MEDIA_KEY_ID", "K123")):
             monkeypatch.setenv(name, value)
         handler.doors.cache_clear()
         handler.signer.cache_clear()
