@@ -43,7 +43,7 @@ def doors() -> Doors:
     return Doors(
         IndexReader(aws_clients.dynamodb(), aws_clients.table()),
         aws_clients.secrets(),
-        os.environ["MEDIA_KEY_SECRET_ARN"],
+        os.environ["MEDIA_KEY_ARN"],
         os.environ["MEDIA_KEY_ID"],
     )
 

@@ -41,7 +41,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
         boto3.client("secretsmanager", region_name=REGION).create_secret(Name="media-key", SecretString=pem.decode())
         for name, value in (
             ("TABLE_NAME", made.table),
-            ("MEDIA_KEY_SECRET_ARN", "media-key"),
+            ("MEDIA_KEY_ARN", "media-key"),
             ("MEDIA_KEY_ID", "K123"),
         ):
             monkeypatch.setenv(name, value)
