@@ -95,6 +95,21 @@ def _follows(context: Context, pacer: Pacer, transfer: Transfer) -> Callable[[],
     context.bus.subscribe(CONFIG_CHANGED, changed)
     reporter = AppliedReporter(context.bus, CLOUD_SYNC, context.clock)
 
+    blocks = 0
+
+    def tell_progress() -> None:
+        """A part takes minutes under a small cap, and nothing is done at hours of no uploads: neither is being stuck.
+
+        A pause by hand is: somebody may have forgotten it.
+        """
+        nonlocal blocks
+        seen, blocks = blocks, pacer.progress_blocks
+        limit = pacer.limit
+        if seen != blocks or (limit.is_closed and limit.source == "schedule"):
+            context.status.progressed()
+        if limit.source == "paused":
+            context.status.failed("uploads are paused by the site's document: `./nvr sync resume` ends that")
+
     def follow() -> None:
         snapshot, is_followed = None, False
         while not context.stop.is_set():
@@ -114,6 +129,7 @@ def _follows(context: Context, pacer: Pacer, transfer: Transfer) -> Callable[[],
                 is_followed = True
             if snapshot is not None:
                 reporter.report(snapshot)
+            tell_progress()
             changed.take(context.clock, context.stop, CONFIG_LOOK_NS)
             changed.drain()
 
