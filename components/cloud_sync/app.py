@@ -29,6 +29,7 @@ from components.shared.errors import Rejected, Transient
 from components.shared.runtime.bus import CloudInbox, Inbox
 from components.shared.runtime.component import AppliedReporter, Context, Task
 from components.shared.runtime.config import Snapshot
+from components.shared.runtime.status import StatusBoard
 from components.shared.runtime.supervisor import Backoff, supervise
 from components.shared.wire.span_pull import pull_topic
 from components.shared.wire.sync_config import SyncSection
@@ -100,7 +101,7 @@ def build_with(context: Context, store: ObjectStore, pacer: Pacer) -> Sequence[T
         sweep("sweep-analysis", [pictures, chooser.look, gone.look], analysed),
         *(_supervised(context, f"upload-{number}", uploader.work) for number in range(1, WORKERS + 1)),
         _supervised(context, "pulls", lambda: desk.work(asked, context.stop)),
-        _supervised(context, "config", _follows(context, limit, follow)),
+        _supervised(context, "config", _follows(context, limit, follow, _progress_of(pacer, context.status))),
     ]
 
 
@@ -115,7 +116,10 @@ def _supervised(context: Context, name: str, attempt: Callable[[], object]) -> T
 
 
 def _follows(
-    context: Context, limit: Callable[[Snapshot | None], object], follow: Callable[[Snapshot], object]
+    context: Context,
+    limit: Callable[[Snapshot | None], object],
+    follow: Callable[[Snapshot], object],
+    tell_progress: Callable[[], object],
 ) -> Callable[[], None]:
     """Puts what the documents say in force, then says so.
 
@@ -143,7 +147,27 @@ def _follows(
             if snapshot is not None:
                 follow(snapshot)
                 reporter.report(snapshot)
+            tell_progress()
             changed.take(context.clock, context.stop, CONFIG_LOOK_NS)
             changed.drain()
 
     return answer
+
+
+def _progress_of(pacer: Pacer, status: StatusBoard) -> Callable[[], None]:
+    """Tells what is no standstill: a part takes minutes under a small cap, and nothing is done at hours of no uploads.
+
+    A pause by hand is one: somebody may have forgotten it.
+    """
+    blocks = 0
+
+    def tell() -> None:
+        nonlocal blocks
+        seen, blocks = blocks, pacer.progress_blocks
+        limit = pacer.limit
+        if seen != blocks or (limit.is_closed and limit.source == "schedule"):
+            status.progressed()
+        if limit.source == "paused":
+            status.failed("uploads are paused by the site's document: `./nvr sync resume` ends that")
+
+    return tell

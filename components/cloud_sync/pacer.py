@@ -58,6 +58,7 @@ class Pacer:
         self._bucket = UNUSED
         self._waiters: list[_Waiter] = []
         self._number = 0
+        self._progress_blocks = 0
 
     def follow(self, sync: SyncSection, zone: tzinfo) -> None:
         """These settings are in force from now on, also for what is under way."""
@@ -74,13 +75,24 @@ class Pacer:
             return self._limit_at(self._clock.monotonic_ns())
 
     @contextmanager
-    def sending(self, priority: int) -> Iterator[None]:
-        """What this thread sends within has that priority; the smaller goes first."""
+    def sending(self, priority: int, is_progress: bool = False) -> Iterator[None]:
+        """What this thread sends within has that priority; the smaller goes first.
+
+        `is_progress`: each of its blocks counts as work done, until an attempt has failed.
+        """
         self._mine.priority = priority
+        self._mine.is_progress = is_progress
         try:
             yield
         finally:
             self._mine.priority = LAST_PRIORITY
+            self._mine.is_progress = False
+
+    @property
+    def progress_blocks(self) -> int:
+        """How many blocks that are progress had to ask: under a small cap the only sign of work for many minutes."""
+        with self._lock:
+            return self._progress_blocks
 
     def passes_freely(self) -> bool:
         """Whether anything may leave at once, without asking `take`: the quick way while there is no cap."""
@@ -130,6 +142,7 @@ class Pacer:
         if self._bucket.due_in_ns(now_ns) > 0:
             return False
         self._bucket = self._bucket.after(size_bytes, bytes_per_s, now_ns)
+        self._progress_blocks += getattr(self._mine, "is_progress", False)
         return True
 
     def _check_open(self, now_ns: MonotonicNs) -> Limit:

@@ -174,7 +174,7 @@ class Uploader:
 
     def _upload(self, row: UploadRow, may_exist: bool, on_part: Callable[[int, int], None]) -> str:
         try:
-            with self._around.pacer.sending(row.priority):
+            with self._around.pacer.sending(row.priority, is_progress=row.attempts == 0):
                 return self._transfer.upload(row, self._files.path_of(row), may_exist, on_part)
         except FileGone as error:
             raise self._files.why_gone(row) from error
