@@ -15,19 +15,16 @@ import http.client
 import io
 import socket
 import time
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
+from typing import Any
 
 
-def limit_answers(client: BaseClient, answer_s_max: float) -> None:
-    """Has every answer to this client be read within so many seconds. To be called before its first request.
+def limit_answers(client: Any, answer_s_max: float) -> None:
+    """Has every answer to this client of botocore be read within so many seconds. To be called before its first request.
 
     botocore has no public way to give a client's pools their class of connections; the session's own table is what its
     pools are made of (seen with 1.44.5; a test drips).
     """
-    session: Any = client._endpoint.http_session  # type: ignore[attr-defined]
+    session: Any = client._endpoint.http_session
     for scheme, pool in dict(session._pool_classes_by_scheme).items():
         connection = type("LimitedConnection", (_Limited, pool.ConnectionCls), {"answer_s_max": answer_s_max})
         session._pool_classes_by_scheme[scheme] = type("LimitedPool", (pool,), {"ConnectionCls": connection})

@@ -167,3 +167,13 @@ def test_the_queue_goes_by_priority_then_by_rank(writer: SyncWriter) -> None:
     taken = writer.next_due(NOW, (), (1, 9))
     assert taken is not None and taken.key == "newer"
     assert writer.next_due(NOW, (), (1, 4)) is None
+
+
+def test_a_decision_counts_only_under_the_policy_it_was_made_for(writer: SyncWriter) -> None:
+    """Whoever decided while the policy was changed sends nothing that nobody wants, and no clip beside whole footage."""
+    set_policy(writer, "cam-1", "none", NOW)
+    writer.enqueue("capture", [upload("a")], 1)
+    clip = replace(upload("a+", kind="clip"), ranges=((0, 10),))
+    assert decide(writer, [Decision("a", "events", "", 5, -7), Decision("a", "all", "", 5, -7)], [clip], NOW) == 0
+    assert writer.standings_of(["segment-of-a"]) == {"segment-of-a": "left_out"}
+    assert writer.upload("a+") is None
