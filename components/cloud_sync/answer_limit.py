@@ -19,7 +19,7 @@ from typing import Any
 
 
 def limit_answers(client: Any, answer_s_max: float) -> None:
-    """Has every answer to this client of botocore be read within so many seconds. To be called before its first request.
+    """Has every answer to this client of botocore be read within so many seconds; call it before its first request.
 
     botocore has no public way to give a client's pools their class of connections; the session's own table is what its
     pools are made of (seen with 1.44.5; a test drips).

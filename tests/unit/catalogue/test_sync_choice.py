@@ -170,7 +170,7 @@ def test_the_queue_goes_by_priority_then_by_rank(writer: SyncWriter) -> None:
 
 
 def test_a_decision_counts_only_under_the_policy_it_was_made_for(writer: SyncWriter) -> None:
-    """Whoever decided while the policy was changed sends nothing that nobody wants, and no clip beside whole footage."""
+    """What was decided while the policy was changed sends nothing that nobody wants."""
     set_policy(writer, "cam-1", "none", NOW)
     writer.enqueue("capture", [upload("a")], 1)
     clip = replace(upload("a+", kind="clip"), ranges=((0, 10),))
