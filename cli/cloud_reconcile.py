@@ -49,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"ask the index from this UTC day on for what the bucket has not (default: {DAYS} days ago)",
     )
     parser.add_argument(
+        "--wait",
+        type=float,
+        default=WAIT_S,
+        metavar="SECONDS",
+        help=f"how long events on their way may take before a difference counts (default: {WAIT_S:g})",
+    )
+    parser.add_argument(
         "--mend", action="store_true", help="write what the bucket has into the index where they differ"
     )
     add_json_argument(parser)

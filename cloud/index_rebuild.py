@@ -1,8 +1,8 @@
 """Makes the index equal to the media bucket, after the table or the bucket's events were lost.
 
-Every object that no item names is given to the indexer as if its event had just come (`index_message`), under the mark
-of the object's own time: an event that S3 sends of it later counts more. So it may run beside the indexer, be broken
-off, and run again; what is right already is left alone.
+Every object that no item names is written as if its event had just come, under the mark of the object's own time: an
+event that S3 sends of it later counts more. So it may run beside the indexer, be broken off, and run again; what is right
+already is left alone.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 
 from cloud.backup_account import BUCKET, Account, list_items, list_objects
 from cloud.functions.index_object import core
-from cloud.functions.index_object.handler import index_message
 from cloud.index_reconcile import objects_of
-from cloud.index_writer import Doors
+from cloud.index_writer import Doors, bring_up_to_date
+from cloud.object_events import read_event
 from components.shared.errors import Rejected
 
 INDEX = "MediaTable"
@@ -67,8 +67,12 @@ def rebuild(account: Account, say: Say) -> IndexState:
     done = 0
     with ThreadPoolExecutor(WORKERS) as workers:
 
+        def index(body: dict[str, Any]) -> None:
+            for event in read_event(body):
+                bring_up_to_date(event.bucket, event.key, event.mark, doors)
+
         def work_off() -> None:
-            for _ in workers.map(lambda body: index_message(body, doors), waiting):
+            for _ in workers.map(index, waiting):
                 pass  # the first fault is raised here
             waiting.clear()
 

@@ -97,11 +97,6 @@ def running(tmp_path: Path) -> Iterator[Running]:
     made.end()
 
 
-def test_a_worker_for_small_ones_runs_beside_the_others(running: Running) -> None:
-    """Two for everything, one for what is small."""
-    assert {"upload-1", "upload-2", "upload-small-1"} <= running.names
-
-
 def test_a_cap_is_followed_before_it_is_said(running: Running) -> None:
     """The first document, and each change of it, without a restart."""
     running.put(1, {"cap_kbit_s": 800})
