@@ -1,8 +1,8 @@
 """Makes the index equal to the media bucket, after the table or the bucket's events were lost.
 
 Every object that no item names is written as if its event had just come, under the mark of the object's own time: an
-event that S3 sends of it later counts more. So it may run beside the indexer, be broken off, and run again; what is right
-already is left alone.
+event that S3 sends of it later counts more. So it may run beside the indexer, be broken off, and run again; what is
+right already is left alone.
 """
 
 from __future__ import annotations
