@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cloud.index_items import CAMERAS
 from cloud.site_items import PRESENCE
 from components.shared.errors import Rejected
 
@@ -157,6 +158,8 @@ def table_of(path: str) -> str:
 
 def follows_from_bucket(item: Item) -> bool:
     """Whether an item is made from an object of the media bucket, and so can be made from it again."""
+    if item.get("pk", {}).get("S") == CAMERAS:
+        return True
     return any(name in item for name in _OF_OBJECT) or any(name.endswith("_mark") for name in item)
 
 

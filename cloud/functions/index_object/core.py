@@ -26,7 +26,8 @@ from components.shared.wire.object_keys import ObjectName, parse_object_key, str
 TOMBSTONE_S = 30 * 86_400  # how long marks outlive their segment: twice the 14 days that a message can wait
 
 EVENT_METADATA = "nvr-event"
-"""The id of the event that an object shows: what makes it one that is found by event and label."""
+"""The id of the event that an object shows: what makes it one that is found by event and label. A clip tells it as the
+reason why it was made."""
 
 LABELS_METADATA = "nvr-labels"
 """What was seen in it, with commas between."""
@@ -124,11 +125,14 @@ def _given(thing: str, key: str, name: ObjectName, seen: Seen) -> dict[str, Valu
 
 def _event(thing: str, name: ObjectName, metadata: Mapping[str, str]) -> dict[str, Value]:
     """What makes an object that shows an event be found by it."""
-    if not metadata.get(EVENT_METADATA):
+    is_made_for_event = metadata.get(segment_metadata.REASON_METADATA) == "event"
+    reason = metadata.get(segment_metadata.REASON_ID_METADATA) if is_made_for_event else None
+    event = metadata.get(EVENT_METADATA) or reason
+    if not event:
         return {}
     labels = sorted({label.strip() for label in metadata.get(LABELS_METADATA, "").split(",")} - {""})
     return {
-        "event": metadata[EVENT_METADATA],
+        "event": event,
         "labels": tuple(labels[:LABELS_MAX]),
         "by_label_pk": thing,
         "by_label_sk": place_in_index(name),

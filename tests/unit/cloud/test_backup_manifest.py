@@ -81,8 +81,9 @@ def test_what_the_indexer_writes_follows_from_the_bucket(kind: Any, is_there: bo
     seen = core.Seen(7, "e", "v", {}) if is_there else None
     change = core.decide(object_key("site-1", name), "0" * 40, seen, 0)
     item = {"pk": {"S": change.pk}, "sk": {"S": change.sk}, **{one: {"S": "x"} for one in change.to_set}}
-    assert layout.follows_from_bucket(item)
-    assert not layout.is_kept(item)
+    for found in (item, core.stream_item(object_key("site-1", name))):
+        assert layout.follows_from_bucket(found)
+        assert not layout.is_kept(found)
 
 
 @pytest.mark.parametrize(

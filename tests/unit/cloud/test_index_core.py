@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 from cloud.functions.index_object.core import TOMBSTONE_S, Seen, Value, concerns, decide
+from components.cloud_sync.core.plan import Place, Why, wanted_clip
 from components.shared.errors import Rejected
 from components.shared.wire import segment_metadata
 from components.shared.wire.object_keys import ObjectName, object_key
@@ -144,3 +146,15 @@ def test_a_name_under_cameras_that_is_none_is_rejected() -> None:
     """A key under a site's cameras that is not canonical is Rejected, named, and so ends in the dead letters."""
     with pytest.raises(Rejected, match="stray"):
         decide("sites/site-1/cameras/front-door/stray.mp4", "A1", SEEN, NOW_S)
+
+
+@pytest.mark.parametrize(("reason", "event"), [("event", "event-7"), ("bookmark", None), ("pull", None)])
+def test_a_clip_is_found_by_the_event_that_it_was_made_for(
+    reason: Literal["event", "bookmark", "pull"], event: str | None
+) -> None:
+    """As CloudSync names it and says why; a clip for another reason shows no event."""
+    source = Place("front", "main", "front_20251020T140300.000Z", "main", "front/x.mp4")
+    wanted = wanted_clip("site-1", source, FACTS, (), ((0, 7),), Why(reason, "event-7", 5, 0))
+    change = decide(wanted.key, "0" * 40, Seen(wanted.size_bytes, "e" * 32, "v1", wanted.metadata), NOW_S)
+    assert (change.to_set["kind"], change.to_set.get("event")) == ("clip", event)
+    assert ("by_label_pk" in change.to_set) == (event is not None)
