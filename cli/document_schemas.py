@@ -17,6 +17,7 @@ from components.shared.wire.site_config import SCHEMA
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _SCHEMA_TEXT = f"what the document is written for, {OLDEST_SCHEMA} to {SCHEMA}; {OLDEST_SCHEMA} when it is not given"
+_CAP_DAY = "spans with their caps in kbit/s, local time: `08:00-18:00 2000, 22:00-24:00 none`; 0 lets nothing out"
 _DAY = "when a camera in the mode `schedule` is recorded on this day, local time: `08:00-18:00, 20:00-22:00 motion`"
 _REGIONS = "polygons by id: `x,y x,y x,y` in thousandths of the picture from its top left corner"
 
@@ -88,6 +89,15 @@ MEMBER_TEXTS: Mapping[str, str] = {
     "CameraRetentionSection.bytes_max": "how much of its footage is kept at most, in bytes",
     "ManualSection.recording": "whether it is recorded",
     "ManualSection.until": "until when, in UTC: `2026-11-21T10:00:00Z`; for good when it is not given",
+    "SiteDocument.sync": "how uploads use the link, and how objects are kept",
+    "SyncSection.cap_kbit_s": "what all uploads together may use of the link, in kbit/s; no cap when it is not given",
+    "SyncSection.schedule": "caps by the clock, for each day",
+    "SyncSection.paused": "whether all uploads are held back",
+    "SyncSection.segment": "how footage is kept in the cloud",
+    "SyncSection.thumbnail": "how thumbnails are kept in the cloud",
+    "StorageSection.storage_class": "the storage class of S3",
+    "StorageSection.tags": "tags of each object, which lifecycle rules and bills go by",
+    **{f"CapScheduleSection.{day}": _CAP_DAY for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")},
     **{f"ScheduleSection.{day}": _DAY for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")},
 }
 """By the name of the section's class and the member; what a model says of a member itself counts more."""

@@ -9,6 +9,7 @@ import yaml
 
 from components.shared.wire import topics
 from fleet.artifacts import PUBLISHER_PREFIX, RUNTIME
+from fleet.policies import CLOUD_SPEAKERS
 
 VERSION = "0.3.1"
 COMPONENTS = {topics.CAPTURE: "capture", topics.CLOUD_SYNC: "cloud_sync"}
@@ -67,13 +68,18 @@ def recipe(component: str, package: str) -> dict[str, Any]:
         f"{name}:pubsub:{number}": {"operations": [operation], "resources": resources}
         for number, (operation, resources) in enumerate(rules.items())
     }
+    rights = {"aws.greengrass.ipc.pubsub": policies}
+    if component in CLOUD_SPEAKERS:
+        operations = ["aws.greengrass#PublishToIoTCore", "aws.greengrass#SubscribeToIoTCore"]
+        spoken = {"operations": operations, "resources": sorted(topics.CLOUD_RESOURCES)}
+        rights["aws.greengrass.ipc.mqttproxy"] = {f"{name}:mqttproxy:1": spoken}
     return {
         "ComponentName": name,
         "ComponentVersion": "{COMPONENT_VERSION}",
         "ComponentConfiguration": {
             "DefaultConfiguration": {
                 "dataRoot": "/var/lib/edgenvr",
-                "accessControl": {"aws.greengrass.ipc.pubsub": policies},
+                "accessControl": rights,
             }
         },
         "Manifests": [
