@@ -6,15 +6,14 @@ it with its segment. Its ranges never change, because a segment file only grows.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.cloud_sync.source_file import FileGone, SourceFile, open_source
+from components.cloud_sync.source_file import SourceFile, open_source, opened
 from components.shared.catalogue.sync import UploadRow
-from components.shared.errors import Rejected, Transient
+from components.shared.errors import Rejected
 
 Ranges = Sequence[tuple[int, int]]
 
@@ -41,20 +40,11 @@ class RangedFile(SourceFile):
 @contextmanager
 def open_ranges(path: Path, ranges: Ranges, stop: threading.Event) -> Iterator[RangedFile]:
     """These ranges of the file at `path`, which must hold them all."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise FileGone(f"file {path} is not there") from error
-    except OSError as error:
-        raise Transient(f"file {path} cannot be opened: {error.strerror}") from error
-    try:
-        found_bytes = os.fstat(descriptor).st_size
-        end_bytes = max(offset_bytes + size_bytes for offset_bytes, size_bytes in ranges)
+    end_bytes = max(offset_bytes + size_bytes for offset_bytes, size_bytes in ranges)
+    with opened(path) as (descriptor, found_bytes):
         if found_bytes < end_bytes:
             raise Rejected(f"file {path} has {found_bytes} bytes, a clip reaches to {end_bytes}: it is damaged on disk")
         yield RangedFile(descriptor, path, ranges, stop)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -112,8 +112,8 @@ class Section:
 
 
 @contextmanager
-def open_source(path: Path, size_bytes: int, stop: threading.Event) -> Iterator[SourceFile]:
-    """The file at `path`, which must have `size_bytes` bytes."""
+def opened(path: Path) -> Iterator[tuple[int, int]]:
+    """A file's descriptor and how many bytes it has. FileGone where there is none, Transient when the disk fails."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
@@ -121,9 +121,15 @@ def open_source(path: Path, size_bytes: int, stop: threading.Event) -> Iterator[
     except OSError as error:
         raise Transient(f"file {path} cannot be opened: {error.strerror}") from error
     try:
-        found_bytes = os.fstat(descriptor).st_size
+        yield descriptor, os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def open_source(path: Path, size_bytes: int, stop: threading.Event) -> Iterator[SourceFile]:
+    """The file at `path`, which must have `size_bytes` bytes."""
+    with opened(path) as (descriptor, found_bytes):
         if found_bytes != size_bytes:
             raise Rejected(f"file {path} has {found_bytes} bytes, its row says {size_bytes}: it is damaged on disk")
         yield SourceFile(descriptor, path, size_bytes, stop)
-    finally:
-        os.close(descriptor)
